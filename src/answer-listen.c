@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "answer-private.h"
+
+#include <sys/socket.h>
+#include <time.h>
+
+#include "notification.h"
+#include "replace.h"
+
+/* How long a Unix socket's listen() may take from our answer on before we no longer wait to see it */
+#define LISTEN_WAIT_MS 100
+
+/* listen() on a socket that listens already changes its backlog and nothing else: leave it if it would
+ * shrink. */
+static int listen_without_shrinking(int fd, const struct socket_kind *kind, int backlog) {
+        int current;
+
+        if (socket_is_listening(fd)) {
+                current = socket_backlog(fd, kind);
+                if (current < 0 || (unsigned) backlog <= (unsigned) current)
+                        return 0;
+        }
+        return listen(fd, backlog) < 0 ? -errno : 0;
+}
+
+static void wait_until_listening(int fd) {
+        const struct timespec pause = {.tv_nsec = 1000 * 1000};
+
+        for (int i = 0; i < LISTEN_WAIT_MS && !socket_is_listening(fd); i++)
+                (void) nanosleep(&pause, NULL);
+}
+
+/* The target has shut the socket down and listens again: it gets the passed socket back. */
+static struct passed_socket *find_shut_down(const struct answerer *answerer, uint64_t cookie) {
+        for (size_t i = 0; i < SHUT_DOWN_MAX; i++)
+                if (answerer->shut_down[i].cookie != 0 && answerer->shut_down[i].cookie == cookie)
+                        return &answerer->policy->passed[answerer->shut_down[i].passed];
+        return NULL;
+}
+
+/* Whether READY=1 depends on this socket, which the target has bound itself */
+static bool is_awaited(struct answerer *answerer, const struct socket_info *info) {
+        const struct policy *policy = answerer->policy;
+
+        if (answerer->readiness->mode != READY_LISTEN)
+                return false;
+        return readiness_find_bound(answerer->readiness, info->cookie) ||
+               (policy->automatic && policy->n_passed == 0 && info->kind.domain != AF_UNIX);
+}
+
+void answer_listen(struct answerer *answerer, const struct target *target, const struct call *call) {
+        _cleanup_close_ int fd = target_get_fd(target, call->fd);
+        struct passed_socket *passed, *shut_down;
+        struct socket_info info;
+        int r;
+
+        if (fd < 0 || socket_info_read(fd, &info) < 0) {
+                (void) listener_continue(target->listener, target->id); /* the kernel's own errno */
+                return;
+        }
+        passed = find_passed(answerer, info.cookie);
+        shut_down = passed ? NULL : find_shut_down(answerer, info.cookie);
+        if (shut_down && replace_socket(target, fd, call->fd, shut_down->fd) == 0)
+                passed = shut_down;
+
+        if (passed)
+                r = listen_without_shrinking(passed->fd, &passed->kind, call->number);
+        else if (is_awaited(answerer, &info)) {
+                /* listen() records who calls it for SO_PEERCRED of Unix sockets (unix(7)) */
+                if (info.kind.domain == AF_UNIX) {
+                        (void) listener_continue(target->listener, target->id);
+                        wait_until_listening(fd);
+                        r = socket_is_listening(fd) ? 0 : -EINVAL;
+                } else /* by us, so that READY=1 is true when it is sent */
+                        r = listen(fd, call->number) < 0 ? -errno : 0;
+        } else {
+                (void) listener_continue(target->listener, target->id);
+                return;
+        }
+
+        if (r >= 0) {
+                readiness_listened(answerer->readiness, passed ? passed->cookie : info.cookie);
+                if (answerer->tell_listening_process)
+                        answerer->listening_process = process_of_thread(target->tid);
+        }
+        (void) listener_answer(target->listener, target->id, r);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What answer.c (bind) and its sisters, one for each kind of call, share. */
+
+#include "answer.h"
+#include "call.h"
+#include "log.h"
+#include "target.h"
+
+/* The passed socket that this is, whatever the descriptor. NULL: none. */
+struct passed_socket *find_passed(const struct answerer *answerer, uint64_t cookie);
+
+/* Answers a call of which we could not learn what it asks for. */
+void answer_refused_access(struct answerer *answerer, const struct target *target, const char *call,
+                           int error);
+
+/* answer-listen.c: an adopted socket's backlog does not get smaller than the unit's. */
+void answer_listen(struct answerer *answerer, const struct target *target, const struct call *call);
+
+/* answer-shutdown.c: a passed socket is not shut down; the target gets a socket of its own that is. */
+void answer_shutdown(struct answerer *answerer, const struct target *target, const struct call *call);
+
+/* answer-unlink.c: a passed socket's path stays. */
+void answer_unlink(struct answerer *answerer, const struct target *target, const struct call *call);

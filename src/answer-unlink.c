@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "answer-private.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+
+#include "notification.h"
+#include "unix-path.h"
+
+static const struct passed_socket *find_path(const struct answerer *answerer, const struct stat *st) {
+        for (size_t i = 0; i < answerer->policy->n_passed; i++)
+                if (answerer->states[i].inode != 0 && answerer->states[i].inode == st->st_ino &&
+                    answerer->states[i].device == st->st_dev)
+                        return &answerer->policy->passed[i];
+        return NULL;
+}
+
+void answer_unlink(struct answerer *answerer, const struct target *target, const struct call *call) {
+        const struct passed_socket *passed = NULL;
+        int directory_fd = call->kind == CALL_UNLINKAT ? call->fd : AT_FDCWD;
+        char path[PATH_MAX], address[ADDRESS_STRING_MAX];
+        struct stat st;
+
+        if ((call->kind == CALL_UNLINK || (call->number & AT_REMOVEDIR) == 0) &&
+            target_read_string(target, call->pointer, path, sizeof(path)) >= 0 &&
+            unix_path_stat(target, directory_fd, path, &st) >= 0 && S_ISSOCK(st.st_mode))
+                passed = find_path(answerer, &st);
+
+        if (!passed) {
+                (void) listener_continue(target->listener, target->id);
+                return;
+        }
+        (void) listener_answer(target->listener, target->id, 0);
+        log_decision(LOG_INFO, &(struct log_entry){
+                                       .message_id = MESSAGE_GUARDED,
+                                       .tid = target->tid,
+                                       .requested = "unlink()",
+                                       .result = address_format(&passed->address, address),
+                               });
+}

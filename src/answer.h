@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* One notification: receive it, find out what was asked, decide, carry it out, answer. Knows its context and
+ * the listener, no processes of its own. Never fails for good because of one request. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "decide.h"
+#include "readiness.h"
+#include "real-bind.h"
+#include "socket-options.h"
+
+/* Calls that were carried out but whose answer did not arrive, because a signal interrupted them */
+#define UNANSWERED_MAX 256
+
+/* Sockets that the target has shut down, remembered in case it listens again */
+#define SHUT_DOWN_MAX 16
+
+/* Paths that an action unix:PATH made */
+#define MADE_PATHS_MAX 16
+
+/* What we keep of a passed socket beside what decisions are made from */
+struct passed_state {
+        struct socket_options *known; /* its options before the first adoption, NULL: never adopted */
+        dev_t device;                 /* of its path; inode 0: has none */
+        ino_t inode;
+};
+
+struct answerer {
+        int listener;
+        struct policy *policy;
+        struct readiness *readiness;
+        struct passed_state *states; /* policy->n_passed */
+        bool guards_paths;           /* a passed socket has a path */
+        bool tell_listening_process; /* somebody wants to know listening_process */
+        pid_t listening_process;     /* that called listen() last on an adopted or bound socket */
+
+        uint64_t unanswered[UNANSWERED_MAX]; /* cookies; 0: free */
+        unsigned next_unanswered;
+        struct {
+                uint64_t cookie;
+                size_t passed;
+        } shut_down[SHUT_DOWN_MAX];
+        unsigned next_shut_down;
+        struct made_path made_paths[MADE_PATHS_MAX];
+        unsigned n_made_paths;
+        unsigned n_access_failures; /* that were logged */
+};
+
+/* Receives and answers one notification of answerer->listener, if there is one. */
+void answer_one(struct answerer *answerer);
+
+/* Gives the passed sockets their own options back and removes the paths that were made. For the end. */
+void answerer_clean_up(struct answerer *answerer);

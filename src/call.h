@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A trapped system call, whatever the ABI it came by: direct calls of x86-64, i386, x32, aarch64, arm, and
+ * i386's socketcall(2), which keeps its arguments in memory. */
+
+#include <linux/seccomp.h>
+#include <stdint.h>
+
+#include "target.h"
+
+enum call_kind {
+        CALL_BIND,
+        CALL_LISTEN,
+        CALL_SHUTDOWN,
+        CALL_UNLINK,
+        CALL_UNLINKAT,
+        CALL_OTHER, /* nothing that is trapped on purpose */
+};
+
+struct call {
+        enum call_kind kind;
+        int fd;               /* of all but unlink(); unlinkat()'s directory */
+        uint64_t pointer;     /* bind()'s address, unlink()'s and unlinkat()'s path */
+        unsigned length;      /* bind()'s addrlen */
+        int number;           /* listen()'s backlog, shutdown()'s how, unlinkat()'s flags */
+        bool arguments_fixed; /* in registers: nothing can change them while the call waits */
+};
+
+/* Returns 0, or the errno of reading socketcall's arguments (as target_read()). */
+int call_decode(const struct seccomp_notif *notification, const struct target *target, struct call *ret);

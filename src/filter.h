@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The seccomp filter: which system calls of the target become notifications. Everything else, and every
+ * architecture that libseccomp does not name for this machine, passes without a word. */
+
+#include <stdbool.h>
+
+enum trap {
+        TRAP_BIND_IP =
+                1 << 0, /* bind() with an address long enough for IP (16 bytes), or of unknown length */
+        TRAP_BIND_ALL = 1 << 1, /* every bind() */
+        TRAP_LISTEN = 1 << 2,
+        TRAP_SHUTDOWN = 1 << 3, /* for reading, SHUT_RD and SHUT_RDWR; never plain SHUT_WR */
+        TRAP_UNLINK = 1 << 4,   /* unlink() and unlinkat() */
+};
+
+/* Why a filter could not be installed. */
+enum filter_failure {
+        FILTER_OTHER,           /* see the returned errno */
+        FILTER_NO_NOTIFICATION, /* the kernel has no user notification (before 5.0), or no ADDFD (5.9) */
+        FILTER_LISTENER_EXISTS, /* a filter of ours or of an ancestor has a listener already */
+        FILTER_FORBIDDEN,       /* a sandbox does not allow seccomp(2) */
+};
+
+/* Installs the filter on this thread; it holds for all that it starts from now on. Sets no_new_privs only if
+ * the kernel refuses without (no CAP_SYS_ADMIN). traps is an OR of enum trap.
+ * Returns 0 and the listener, FD_CLOEXEC set, the caller's to close; or a negative errno and the reason. */
+int filter_install(unsigned traps, int *ret_listener, enum filter_failure *ret_failure);

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Work that needs a descriptor table, credentials, a root or namespaces of its own is done in a short-lived
+ * child of the supervisor. If a sandbox kills it for a system call, the supervisor lives on. */
+
+/* Runs function(argument) in a child and waits for it. The function returns 0 or a negative errno, and that
+ * is what is returned; -EPERM if the child was killed; -errno if it could not be made. */
+int run_in_child(int (*function)(void *argument), void *argument);

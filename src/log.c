@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "log.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <fcntl.h>
+
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
+
+#include "target.h"
+
+static int max_level = LOG_WARNING;
+static bool to_journal, to_stderr = true;
+
+void log_set_level(int level) {
+        max_level = level;
+}
+
+bool log_wants(int priority) {
+        return priority <= max_level;
+}
+
+/* "$JOURNAL_STREAM ... the device and inode of the journal" (systemd.exec(5)) */
+static bool stderr_is_journal(void) {
+        const char *stream = getenv("JOURNAL_STREAM");
+        uint64_t device, inode;
+        struct stat st;
+
+        return stream && sscanf(stream, "%" SCNu64 ":%" SCNu64, &device, &inode) == 2 &&
+               fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
+void log_open(void) {
+        to_journal = stderr_is_journal();
+}
+
+void log_release_stderr(void) {
+        _cleanup_close_ int null = -1;
+        struct stat st;
+
+        if (to_journal || fstat(STDERR_FILENO, &st) < 0 || (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode)))
+                return;
+        null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null >= 0)
+                (void) dup2(null, STDERR_FILENO);
+        to_stderr = false;
+        to_journal = true;
+}
+
+void log_message(int priority, const char *format, ...) {
+        int saved = errno;
+        char text[2048];
+        va_list arguments;
+
+        if (!log_wants(priority))
+                return;
+        va_start(arguments, format);
+        (void) vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
+
+        if ((!to_journal || sd_journal_print(priority, "%s", text) < 0) && to_stderr)
+                (void) dprintf(STDERR_FILENO, "force-bind: %s\n", text);
+        errno = saved;
+}
+
+void log_decision(int priority, const struct log_entry *entry) {
+        const char *rule = entry->rule ? entry->rule : "none";
+        char name[17];
+        int r = -1;
+
+        if (!log_wants(priority))
+                return;
+        (void) thread_name(entry->tid, name);
+        if (to_journal)
+                r = sd_journal_send("MESSAGE=%s[%d]: %s: %s (rule: %s)", name, entry->tid, entry->requested,
+                                    entry->result, rule, "PRIORITY=%i", priority, "MESSAGE_ID=%s",
+                                    entry->message_id, "OBJECT_PID=%d", entry->tid,
+                                    "FORCE_BIND_REQUESTED=%s", entry->requested, "FORCE_BIND_RULE=%s", rule,
+                                    "FORCE_BIND_RESULT=%s", entry->result, NULL);
+        if (r < 0 && to_stderr)
+                (void) dprintf(STDERR_FILENO, "force-bind: %s[%d]: %s: %s (rule: %s)\n", name, entry->tid,
+                               entry->requested, entry->result, rule);
+}

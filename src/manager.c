@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "util.h"
+
+/* Processes of one cgroup that are looked at */
+#define MEMBERS_MAX 4096
+
+bool manager_listens(void) {
+        return getenv("NOTIFY_SOCKET") != NULL;
+}
+
+int manager_notify(pid_t in_the_name_of, const char *state) {
+        int r = sd_pid_notify(in_the_name_of, 0, state);
+
+        return r < 0 ? r : 0;
+}
+
+static FILE *open_own_cgroup(void) {
+        char line[4096], path[4200];
+        FILE *file = fopen("/proc/self/cgroup", "re");
+        bool found = false;
+
+        if (!file)
+                return NULL;
+        /* cgroup v2: one line, "0::/PATH" (cgroups(7)) */
+        while (!found && fgets(line, sizeof(line), file))
+                found = strncmp(line, "0::", 3) == 0;
+        (void) fclose(file);
+        if (!found)
+                return NULL;
+        line[strcspn(line, "\n")] = '\0';
+        (void) snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cgroup.procs", line + 3);
+        return fopen(path, "re");
+}
+
+/* The parent and the start time (in clock ticks) from /proc/PID/stat; false if the process is gone or a
+ * zombie. */
+static bool read_stat(pid_t pid, pid_t *ret_parent, unsigned long long *ret_start) {
+        char path[64], text[1024], state;
+        const char *behind_name;
+        FILE *file;
+        size_t n;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+        file = fopen(path, "re");
+        if (!file)
+                return false;
+        n = fread(text, 1, sizeof(text) - 1, file);
+        (void) fclose(file);
+        text[n] = '\0';
+        behind_name = strrchr(text, ')'); /* the name may hold anything */
+        return behind_name &&
+               sscanf(behind_name + 1,
+                      " %c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+                      &state, ret_parent, ret_start) == 3 &&
+               state != 'Z' && state != 'X';
+}
+
+static bool is_member(const pid_t *members, size_t n, pid_t pid) {
+        for (size_t i = 0; i < n; i++)
+                if (members[i] == pid)
+                        return true;
+        return false;
+}
+
+pid_t manager_find_main_process(pid_t listening_process) {
+        _cleanup_free_ pid_t *members = NULL;
+        unsigned long long start, first_start = 0;
+        pid_t parent, found = 0;
+        size_t n = 0;
+        FILE *file;
+
+        if (listening_process > 0 && read_stat(listening_process, &parent, &start))
+                return listening_process;
+
+        members = malloc(MEMBERS_MAX * sizeof(*members));
+        file = open_own_cgroup();
+        if (!members || !file) {
+                if (file)
+                        (void) fclose(file);
+                return 0;
+        }
+        while (n < MEMBERS_MAX && fscanf(file, "%d", &members[n]) == 1)
+                if (members[n] != getpid())
+                        n++;
+        (void) fclose(file);
+
+        for (size_t i = 0; i < n; i++)
+                if (read_stat(members[i], &parent, &start) && !is_member(members, n, parent) &&
+                    (found == 0 || start < first_start)) {
+                        found = members[i];
+                        first_start = start;
+                }
+        return found;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the service manager is told (sd_notify(3)): READY=1, STATUS=, MAINPID=. */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* There is a service manager that wants to know. */
+bool manager_listens(void);
+
+/* Sends a message in the name of this process, if we may speak for others (with CAP_SYS_ADMIN
+ * NotifyAccess=main is enough then), else in our own. Returns 0 or a negative errno. */
+int manager_notify(pid_t in_the_name_of, const char *state);
+
+/* For a service whose first process is gone (Type=forking without PIDFile=): its main process. The one that
+ * called listen(), if it lives; else the oldest of our cgroup whose parent is not in it. 0: none found. */
+pid_t manager_find_main_process(pid_t listening_process);

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "real-bind.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+
+#include "in-child.h"
+#include "util.h"
+
+/* What the kernel starts with (ip(7)), and vsock's limit for good */
+#define PRIVILEGED_PORTS_DEFAULT 1024
+
+static int plain_bind(int fd, const void *sockaddr, socklen_t length) {
+        return bind(fd, sockaddr, length) < 0 ? -errno : 0;
+}
+
+int bind_as_supervisor(int fd, const struct address *address) {
+        struct sockaddr_storage storage;
+        socklen_t length = address_to_sockaddr(address, &storage);
+
+        return plain_bind(fd, &storage, length);
+}
+
+/* The first port that needs no privilege. Read once: it belongs to the machine's set-up. */
+static unsigned first_unprivileged_port(void) {
+        static unsigned port;
+        FILE *file;
+
+        if (port != 0)
+                return port;
+        port = PRIVILEGED_PORTS_DEFAULT;
+        file = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "re");
+        if (!file)
+                return port;
+        if (fscanf(file, "%u", &port) != 1)
+                port = PRIVILEGED_PORTS_DEFAULT;
+        (void) fclose(file);
+        /* A network namespace that the target made has the default, whatever ours has. */
+        if (port < PRIVILEGED_PORTS_DEFAULT)
+                port = PRIVILEGED_PORTS_DEFAULT;
+        return port;
+}
+
+struct bind_task {
+        const struct target *target;
+        const struct target_rights *rights;
+        int fd;
+        const void *sockaddr;
+        socklen_t length;
+};
+
+/* Keeps of our capabilities those that are in mask. */
+static int limit_capabilities(uint64_t mask) {
+        struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+        struct __user_cap_data_struct data[2];
+
+        if (syscall(SYS_capget, &header, data) < 0)
+                return -errno;
+        data[0].effective &= (uint32_t) mask;
+        data[1].effective &= (uint32_t) (mask >> 32);
+        return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+/* A target in a user namespace of its own has its capabilities there only. */
+static int enter_user_namespace(const struct bind_task *task) {
+        _cleanup_close_ int fd = -1;
+
+        if (!task->rights->foreign_user_namespace)
+                return 0;
+        fd = target_open_proc(task->target, "ns/user", O_RDONLY);
+        if (fd < 0)
+                return fd;
+        return setns(fd, CLONE_NEWUSER) < 0 ? -errno : 0;
+}
+
+static int bind_privileged_port(void *argument) {
+        const struct bind_task *task = argument;
+        int r = enter_user_namespace(task);
+
+        if (r >= 0)
+                r = limit_capabilities(task->rights->effective_capabilities);
+        if (r < 0)
+                return -EACCES;
+        return plain_bind(task->fd, task->sockaddr, task->length);
+}
+
+/* Goes where the target is, and only as far as it is elsewhere: each step may need a privilege. */
+static int enter_root_and_directory(const struct target *target) {
+        _cleanup_close_ int root = target_open_proc(target, "root", O_PATH | O_DIRECTORY);
+        _cleanup_close_ int directory = target_open_proc(target, "cwd", O_PATH | O_DIRECTORY);
+        struct stat ours, theirs;
+
+        if (root < 0)
+                return root;
+        if (directory < 0)
+                return directory;
+        if (stat("/", &ours) < 0 || fstat(root, &theirs) < 0)
+                return -errno;
+        /* /proc/TID/root leads into another mount namespace, too. */
+        if ((ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino) &&
+            (fchdir(root) < 0 || chroot(".") < 0))
+                return -errno;
+        return fchdir(directory) < 0 ? -errno : 0;
+}
+
+static int take_credentials(const struct target *target, const struct target_rights *rights) {
+        _cleanup_close_ int fd = -1;
+        gid_t groups[256];
+        size_t n_groups = 0;
+        char line[4096];
+        FILE *status;
+
+        if (geteuid() != 0 || (rights->fsuid == 0 && rights->fsgid == getegid()))
+                return 0;
+
+        fd = target_open_proc(target, "status", O_RDONLY);
+        status = fd < 0 ? NULL : fdopen(fd, "r");
+        if (!status)
+                return -EACCES;
+        (void) take_fd(&fd);
+        while (fgets(line, sizeof(line), status)) {
+                char *at = line + strlen("Groups:"), *end;
+
+                if (strncmp(line, "Groups:", strlen("Groups:")) != 0)
+                        continue;
+                for (; n_groups < ELEMENTSOF(groups); at = end) {
+                        unsigned long group = strtoul(at, &end, 10);
+
+                        if (end == at)
+                                break;
+                        groups[n_groups++] = (gid_t) group;
+                }
+        }
+        (void) fclose(status);
+
+        if (setgroups(n_groups, groups) < 0 || setresgid(rights->fsgid, rights->fsgid, rights->fsgid) < 0 ||
+            setresuid(rights->fsuid, rights->fsuid, rights->fsuid) < 0)
+                return -errno;
+        return 0;
+}
+
+static int bind_path(void *argument) {
+        const struct bind_task *task = argument;
+        int r;
+
+        r = enter_root_and_directory(task->target);
+        if (r >= 0)
+                r = take_credentials(task->target, task->rights);
+        if (r < 0)
+                return -EACCES;
+        if (geteuid() == 0)
+                (void) limit_capabilities(task->rights->effective_capabilities);
+        (void) umask(task->rights->umask);
+        return plain_bind(task->fd, task->sockaddr, task->length);
+}
+
+static bool needs_capability(int domain, const void *sockaddr, socklen_t length) {
+        struct address address;
+
+        if (address_from_sockaddr(sockaddr, length, domain, &address) < 0)
+                return false;
+        if (domain == AF_VSOCK)
+                return address.port < PRIVILEGED_PORTS_DEFAULT;
+        return address_is_ip(&address) && address.port != 0 && address.port < first_unprivileged_port();
+}
+
+int bind_as_target(const struct target *target, int fd, int domain, const void *sockaddr, socklen_t length) {
+        struct target_rights rights;
+        struct bind_task task = {target, &rights, fd, sockaddr, length};
+        struct address address;
+        bool is_path;
+        int r;
+
+        is_path = domain == AF_UNIX && address_from_sockaddr(sockaddr, length, domain, &address) >= 0 &&
+                  address_is_unix_path(&address);
+        if (!is_path && !needs_capability(domain, sockaddr, length))
+                return plain_bind(fd, sockaddr, length);
+
+        r = target_read_rights(target, &rights);
+        if (r < 0)
+                return r == -ENOENT ? r : -EACCES;
+        if (is_path)
+                return run_in_child(bind_path, &task);
+        if (!rights.foreign_user_namespace &&
+            (rights.effective_capabilities & (1 << CAP_NET_BIND_SERVICE)) != 0)
+                return plain_bind(fd, sockaddr, length);
+        return run_in_child(bind_privileged_port, &task);
+}
+
+/* A path that nobody answers on any more is left over from a program that is gone. */
+static void remove_if_stale(int type, const struct sockaddr_storage *storage, socklen_t length) {
+        const struct sockaddr_un *un = (const struct sockaddr_un *) storage;
+        _cleanup_close_ int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        struct stat st;
+
+        if (fd < 0 || lstat(un->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+                return;
+        if (connect(fd, (const struct sockaddr *) storage, length) < 0 && errno == ECONNREFUSED)
+                (void) unlink(un->sun_path);
+}
+
+int make_unix_socket(int type, const struct address *address, struct made_path *ret) {
+        _cleanup_close_ int fd = -1;
+        struct sockaddr_storage storage;
+        const struct sockaddr_un *un = (const struct sockaddr_un *) &storage;
+        socklen_t length = address_to_sockaddr(address, &storage);
+        struct stat st;
+
+        *ret = (struct made_path){.address = *address};
+        if (address_is_unix_path(address))
+                remove_if_stale(type, &storage, length);
+        fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+        if (fd < 0 || bind(fd, (const struct sockaddr *) &storage, length) < 0)
+                return -errno;
+        if (address_is_unix_path(address) && lstat(un->sun_path, &st) == 0) {
+                ret->device = st.st_dev;
+                ret->inode = st.st_ino;
+        }
+        return take_fd(&fd);
+}
+
+void remove_made_path(const struct made_path *made) {
+        struct sockaddr_storage storage;
+        const struct sockaddr_un *un = (const struct sockaddr_un *) &storage;
+        struct stat st;
+
+        (void) address_to_sockaddr(&made->address, &storage);
+        if (made->inode != 0 && lstat(un->sun_path, &st) == 0 && st.st_dev == made->device &&
+            st.st_ino == made->inode)
+                (void) unlink(un->sun_path);
+}

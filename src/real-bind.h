@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Binding the target's own socket on its behalf, from the supervisor, with the target's rights. */
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "socket-info.h"
+#include "target.h"
+
+/* Binds fd, a copy of the target's socket, as the kernel would have for the target: privileged ports need
+ * CAP_NET_BIND_SERVICE in the target; a path is taken from the target's root and working directory and made
+ * with its umask and owner. Returns 0 or bind(2)'s errno. */
+int bind_as_target(const struct target *target, int fd, int domain, const void *sockaddr, socklen_t length);
+
+/* Binds fd with the supervisor's own rights: the administrator has named this address. */
+int bind_as_supervisor(int fd, const struct address *address);
+
+/* A Unix socket's path that we made */
+struct made_path {
+        struct address address;
+        dev_t device;
+        ino_t inode;
+};
+
+/* Makes a Unix socket of this type, bound to a path or abstract name that the administrator named. A path is
+ * replaced if nobody listens on it any more. Returns the descriptor, and what to remove in the end; or a
+ * negative errno. */
+int make_unix_socket(int type, const struct address *address, struct made_path *ret);
+
+/* Removes the path, if it still is what we made. */
+void remove_made_path(const struct made_path *made);

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "supervisor.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "answer.h"
+#include "fd-channel.h"
+#include "log.h"
+#include "manager.h"
+#include "notification.h"
+#include "util.h"
+
+/* A program that binds IPv4 and IPv6 apart does so in one go. One that has not bound IPv6 after this long is
+ * taken to be IPv4-only, and its user told. */
+#define PARKED_PATIENCE_MS 2000
+
+struct running {
+        const struct supervisor *supervisor;
+        struct answerer answerer;
+        struct readiness readiness;
+        int channel; /* closes when the program is executed; -1 then */
+        int first_process_fd;
+        bool first_process_gone;
+        bool manager_listens;
+        bool ready_sent, main_process_sent;
+        char last_status[READINESS_STATUS_MAX];
+        int64_t parked_deadline; /* in ms of CLOCK_MONOTONIC; 0: nothing to wait for */
+};
+
+static int64_t now_ms(void) {
+        struct timespec now;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* --- getting out of everybody's way
+ * ------------------------------------------------------------------------ */
+
+/* The service's cgroup gets signals that are meant for the target. SIGCHLD stays, for our own children. */
+static void ignore_signals(void) {
+        sigset_t none;
+
+        for (int number = 1; number < NSIG; number++)
+                if (number != SIGCHLD)
+                        (void) signal(number, SIG_IGN);
+        (void) signal(SIGCHLD, SIG_DFL);
+        (void) sigemptyset(&none);
+        (void) sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static bool is_needed(const struct supervisor *supervisor, int fd, int channel) {
+        if (fd == channel || fd <= STDERR_FILENO)
+                return true;
+        for (size_t i = 0; i < supervisor->policy->n_passed; i++)
+                if (supervisor->policy->passed[i].fd == fd)
+                        return true;
+        return false;
+}
+
+static int compare_ints(const void *a, const void *b) {
+        return *(const int *) a - *(const int *) b;
+}
+
+/* Closes what the target has open and we do not need: somebody may wait for its end. */
+static void close_others(const struct supervisor *supervisor, int channel) {
+        size_t n_passed = supervisor->policy->n_passed, n = 0;
+        _cleanup_free_ int *kept = calloc(n_passed + 1, sizeof(*kept));
+        unsigned first = STDERR_FILENO + 1;
+
+        if (!kept)
+                return;
+        kept[n++] = channel;
+        for (size_t i = 0; i < n_passed; i++)
+                if (supervisor->policy->passed[i].fd > STDERR_FILENO)
+                        kept[n++] = supervisor->policy->passed[i].fd;
+        qsort(kept, n, sizeof(*kept), compare_ints);
+
+        for (size_t i = 0; i <= n; i++) {
+                unsigned last = i < n ? (unsigned) kept[i] - 1 : ~0U;
+
+                if (first <= last && close_range(first, last, 0) < 0)
+                        for (unsigned fd = first; fd <= last && fd < (unsigned) sysconf(_SC_OPEN_MAX); fd++)
+                                if (!is_needed(supervisor, (int) fd, channel))
+                                        (void) close((int) fd);
+                if (i < n)
+                        first = (unsigned) kept[i] + 1;
+        }
+}
+
+/* Keeps the number above those of standard input and output. */
+static int move_up(int fd) {
+        int moved;
+
+        if (fd > STDERR_FILENO)
+                return fd;
+        moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        return moved < 0 ? fd : moved;
+}
+
+/* A passed socket on 0 to 2 (fd=0) would be overwritten. */
+static void move_passed_up(struct policy *policy) {
+        for (size_t i = 0; i < policy->n_passed; i++)
+                policy->passed[i].fd = move_up(policy->passed[i].fd);
+}
+
+static void detach(const struct supervisor *supervisor, int channel) {
+        struct rlimit limit;
+        int null;
+
+        (void) setsid();
+        ignore_signals();
+        (void) chdir("/");
+
+        null = move_up(open("/dev/null", O_RDWR | O_CLOEXEC));
+        if (null >= 0) {
+                (void) dup2(null, STDIN_FILENO);
+                (void) dup2(null, STDOUT_FILENO);
+                if (fcntl(STDERR_FILENO, F_GETFD) < 0)
+                        (void) dup2(null, STDERR_FILENO);
+        }
+        close_others(supervisor, channel);
+
+        /* Descriptors get the target's numbers for a moment, see replace.c. */
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+                limit.rlim_cur = limit.rlim_max;
+                (void) setrlimit(RLIMIT_NOFILE, &limit);
+        }
+}
+
+/* --- what the service manager is told
+ * ----------------------------------------------------------------------- */
+
+static void send_ready(struct running *running, const char *status) {
+        char state[READINESS_STATUS_MAX + 32];
+
+        if (running->ready_sent)
+                return;
+        running->ready_sent = true;
+        (void) snprintf(state, sizeof(state), "READY=1%s%s", status[0] != '\0' ? "\nSTATUS=" : "", status);
+        if (running->manager_listens)
+                (void) manager_notify(running->supervisor->first_process, state);
+        log_decision(LOG_INFO, &(struct log_entry){
+                                       .message_id = MESSAGE_READY,
+                                       .tid = running->supervisor->first_process,
+                                       .requested = "readiness",
+                                       .result = status[0] != '\0' ? status : "executed",
+                               });
+}
+
+static void tell_readiness(struct running *running) {
+        char status[READINESS_STATUS_MAX], state[READINESS_STATUS_MAX + 32];
+
+        if (running->readiness.mode != READY_BIND && running->readiness.mode != READY_LISTEN)
+                return;
+        readiness_status(&running->readiness, status);
+        if (readiness_complete(&running->readiness))
+                send_ready(running, status);
+        else if (running->manager_listens && strcmp(status, running->last_status) != 0) {
+                (void) snprintf(state, sizeof(state), "STATUS=%s", status);
+                (void) manager_notify(running->supervisor->first_process, state);
+        }
+        (void) strcpy(running->last_status, status);
+}
+
+/* The first process of a Type=forking service ends when its daemon is up; PID 1 cannot guess which of the
+ * rest is the main process, since we are among them. */
+static void tell_main_process(struct running *running) {
+        char state[64];
+        pid_t main_process;
+
+        if (!running->manager_listens || !running->first_process_gone || running->main_process_sent)
+                return;
+        main_process = manager_find_main_process(running->answerer.listening_process);
+        if (main_process <= 0 || main_process == running->supervisor->first_process)
+                return;
+        running->main_process_sent = true;
+        (void) snprintf(state, sizeof(state), "MAINPID=%d", main_process);
+        (void) manager_notify(0, state);
+        log_message(LOG_INFO, "main process is %d now", main_process);
+}
+
+static void complain_about_parked(struct running *running) {
+        char text[ADDRESS_STRING_MAX];
+
+        running->parked_deadline = 0;
+        if (!readiness_parked_in_vain(&running->readiness))
+                return;
+        log_message(LOG_ERR,
+                    "%s is parked and nobody serves it: passed socket %s is dual-stack, and the program has "
+                    "bound "
+                    "no IPv6 address to receive it by; if it is IPv4-only, the .socket unit needs "
+                    "ListenStream=%s",
+                    address_format(&running->readiness.parked, text), running->readiness.parked_for->name,
+                    text);
+        if (running->manager_listens && running->readiness.mode != READY_NO && !running->ready_sent)
+                (void) manager_notify(running->supervisor->first_process, "ERRNO=97"); /* EAFNOSUPPORT */
+}
+
+/* --- the loop
+ * -------------------------------------------------------------------------------------------------- */
+
+/* The channel ends when the program is executed; before that a byte says that it could not be. */
+static void handle_channel(struct running *running) {
+        int r = channel_receive(running->channel, NULL);
+
+        replace_fd(&running->channel, -1);
+        if (r == 0 && running->supervisor->ready_mode == READY_EXEC)
+                send_ready(running, "");
+}
+
+static void handle_first_process_end(struct running *running) {
+        running->first_process_gone = true;
+        replace_fd(&running->first_process_fd, -1);
+        log_release_stderr();
+}
+
+static int poll_timeout(const struct running *running) {
+        int64_t left = running->parked_deadline - now_ms();
+
+        if (running->parked_deadline == 0)
+                return -1;
+        return left > 0 ? (int) left : 0;
+}
+
+/* Until the listener says that no filtered process is left */
+static void loop(struct running *running) {
+        for (;;) {
+                struct pollfd fds[] = {
+                        {.fd = running->answerer.listener, .events = POLLIN},
+                        {.fd = running->channel, .events = POLLIN},
+                        {.fd = running->first_process_fd, .events = POLLIN},
+                };
+
+                if (poll(fds, ELEMENTSOF(fds), poll_timeout(running)) < 0) {
+                        if (errno == EINTR || errno == ENOMEM)
+                                continue;
+                        log_message(LOG_ERR, "poll(): %s", strerror(errno));
+                        return;
+                }
+                if ((fds[0].revents & POLLIN) != 0) {
+                        bool was_parked = running->readiness.parked_for != NULL;
+
+                        answer_one(&running->answerer);
+                        if (!was_parked && running->readiness.parked_for)
+                                running->parked_deadline = now_ms() + PARKED_PATIENCE_MS;
+                        tell_readiness(running);
+                }
+                if (fds[1].revents != 0)
+                        handle_channel(running);
+                if (fds[2].revents != 0)
+                        handle_first_process_end(running);
+                if (running->first_process_gone)
+                        tell_main_process(running);
+                if (running->parked_deadline != 0 && poll_timeout(running) == 0)
+                        complain_about_parked(running);
+                if ((fds[0].revents & (POLLHUP | POLLERR)) != 0 && (fds[0].revents & POLLIN) == 0)
+                        return;
+        }
+}
+
+/* --- start
+ * ------------------------------------------------------------------------------------------------------- */
+
+/* Finds out which inode is each passed socket's path, to know it when the target unlinks it. */
+static void read_paths(struct answerer *answerer) {
+        for (size_t i = 0; i < answerer->policy->n_passed; i++) {
+                const struct address *address = &answerer->policy->passed[i].address;
+                struct sockaddr_storage sockaddr;
+                struct stat st;
+
+                (void) address_to_sockaddr(address, &sockaddr);
+                if (!address_is_unix_path(address) ||
+                    lstat(((const struct sockaddr_un *) &sockaddr)->sun_path, &st) < 0)
+                        continue;
+                answerer->states[i].device = st.st_dev;
+                answerer->states[i].inode = st.st_ino;
+                answerer->guards_paths = true;
+        }
+}
+
+static int start(struct running *running, int channel) {
+        const struct supervisor *supervisor = running->supervisor;
+        bool *rule_met = calloc(supervisor->policy->n_rules + 1, sizeof(*rule_met));
+        _cleanup_close_ int probe = -1;
+        pid_t pid = getpid();
+        int r;
+
+        running->answerer.policy = supervisor->policy;
+        running->answerer.readiness = &running->readiness;
+        running->answerer.states = calloc(supervisor->policy->n_passed + 1, sizeof(struct passed_state));
+        running->manager_listens = manager_listens();
+        running->answerer.tell_listening_process = running->manager_listens;
+        if (!rule_met || !running->answerer.states)
+                return -ENOMEM;
+        readiness_init(&running->readiness, supervisor->ready_mode, supervisor->policy, rule_met);
+        read_paths(&running->answerer);
+
+        r = channel_send(channel, CHANNEL_ALIVE, -1);
+        if (r >= 0 && send(channel, &pid, sizeof(pid), MSG_NOSIGNAL) < 0)
+                r = -errno;
+        if (r >= 0)
+                r = channel_receive(channel, &running->answerer.listener);
+        if (r != CHANNEL_LISTENER)
+                return r < 0 ? r : -ECANCELED; /* the other side knows why, and has said so */
+        listener_prefer_synchronous(running->answerer.listener);
+
+        running->first_process_fd = pidfd_open(supervisor->first_process, 0);
+        if (running->first_process_fd >= 0)
+                probe = pidfd_getfd(running->first_process_fd, STDERR_FILENO, 0);
+        r = running->first_process_fd < 0 || (probe < 0 && errno != EBADF) ? CHANNEL_BLIND : CHANNEL_READY;
+        return channel_send(channel, (char) r, -1);
+}
+
+_Noreturn void supervisor_run(const struct supervisor *supervisor, int channel) {
+        static struct running running;
+
+        running = (struct running){
+                .supervisor = supervisor, .channel = move_up(channel), .first_process_fd = -1};
+        running.answerer.listener = -1;
+        move_passed_up(supervisor->policy);
+        detach(supervisor, running.channel);
+
+        if (start(&running, running.channel) >= 0) {
+                loop(&running);
+                answerer_clean_up(&running.answerer);
+        }
+        free(running.answerer.states);
+        free(running.readiness.rule_met);
+        close_fd(&running.answerer.listener);
+        close_fd(&running.channel);
+        _exit(0);
+}
