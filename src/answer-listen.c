@@ -24,7 +24,7 @@ static int listen_without_shrinking(int fd, const struct socket_kind *kind, int 
 }
 
 static void wait_until_listening(int fd) {
-        const struct timespec pause = {.tv_nsec = 1000 * 1000};
+        const struct timespec pause = {.tv_nsec = 1000000L}; /* 1 ms */
 
         for (int i = 0; i < LISTEN_WAIT_MS && !socket_is_listening(fd); i++)
                 (void) nanosleep(&pause, NULL);

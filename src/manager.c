@@ -81,12 +81,9 @@ pid_t manager_find_main_process(pid_t listening_process) {
                 return listening_process;
 
         members = malloc(MEMBERS_MAX * sizeof(*members));
-        file = open_own_cgroup();
-        if (!members || !file) {
-                if (file)
-                        (void) fclose(file);
+        file = members ? open_own_cgroup() : NULL;
+        if (!file)
                 return 0;
-        }
         while (n < MEMBERS_MAX && fscanf(file, "%d", &members[n]) == 1)
                 if (members[n] != getpid())
                         n++;

@@ -11,6 +11,7 @@
 static int resolve_host(struct step *step, const char **ret_message) {
         /* Stream, so that each address comes once; what the target's socket is does not matter here. */
         const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+        struct address *addresses;
         struct addrinfo *list;
         size_t n = 0;
         int r = getaddrinfo(step->name, NULL, &hints, &list);
@@ -21,20 +22,24 @@ static int resolve_host(struct step *step, const char **ret_message) {
         }
         for (const struct addrinfo *at = list; at; at = at->ai_next)
                 n++;
-        free(step->addresses);
-        step->n_addresses = 0;
-        step->addresses = calloc(n, sizeof(*step->addresses));
-        for (const struct addrinfo *at = list; at && step->addresses; at = at->ai_next) {
-                struct address *address = &step->addresses[step->n_addresses];
+        addresses = calloc(n + 1, sizeof(*addresses));
+        n = 0;
+        for (const struct addrinfo *at = list; at && addresses; at = at->ai_next) {
+                struct address *address = &addresses[n];
 
                 if (address_from_sockaddr(at->ai_addr, at->ai_addrlen, at->ai_family, address) < 0 ||
                     !address_is_ip(address))
                         continue;
                 address->port = step->address.port;
-                step->n_addresses++;
+                n++;
         }
         freeaddrinfo(list);
-        return step->addresses ? 0 : -ENOMEM;
+        if (!addresses)
+                return -ENOMEM;
+        free(step->addresses);
+        step->addresses = addresses;
+        step->n_addresses = n;
+        return 0;
 }
 
 static int make_absolute(struct address *address, const char **ret_message) {

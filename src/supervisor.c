@@ -169,7 +169,7 @@ static void tell_readiness(struct running *running) {
                 (void) snprintf(state, sizeof(state), "STATUS=%s", status);
                 (void) manager_notify(running->supervisor->first_process, state);
         }
-        (void) strcpy(running->last_status, status);
+        (void) memcpy(running->last_status, status, sizeof(status));
 }
 
 /* The first process of a Type=forking service ends when its daemon is up; PID 1 cannot guess which of the
@@ -290,7 +290,6 @@ static void read_paths(struct answerer *answerer) {
 
 static int start(struct running *running, int channel) {
         const struct supervisor *supervisor = running->supervisor;
-        bool *rule_met = calloc(supervisor->policy->n_rules + 1, sizeof(*rule_met));
         _cleanup_close_ int probe = -1;
         pid_t pid = getpid();
         int r;
@@ -300,9 +299,10 @@ static int start(struct running *running, int channel) {
         running->answerer.states = calloc(supervisor->policy->n_passed + 1, sizeof(struct passed_state));
         running->manager_listens = manager_listens();
         running->answerer.tell_listening_process = running->manager_listens;
-        if (!rule_met || !running->answerer.states)
+        readiness_init(&running->readiness, supervisor->ready_mode, supervisor->policy,
+                       calloc(supervisor->policy->n_rules + 1, sizeof(bool)));
+        if (!running->readiness.rule_met || !running->answerer.states)
                 return -ENOMEM;
-        readiness_init(&running->readiness, supervisor->ready_mode, supervisor->policy, rule_met);
         read_paths(&running->answerer);
 
         r = channel_send(channel, CHANNEL_ALIVE, -1);

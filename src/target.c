@@ -221,7 +221,7 @@ const char *thread_name(pid_t tid, char buffer[static 17]) {
         int n = read_proc(tid, "comm", buffer, 17);
 
         if (n <= 0)
-                return strcpy(buffer, "?");
+                (void) snprintf(buffer, 17, "?");
         for (char *at = buffer; *at != '\0'; at++)
                 if ((unsigned char) *at < 0x20 || *at == 0x7f)
                         *at = at[1] == '\0' && *at == '\n' ? '\0' : '?';
