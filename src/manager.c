@@ -71,7 +71,7 @@ static bool is_member(const pid_t *members, size_t n, pid_t pid) {
 }
 
 pid_t manager_find_main_process(pid_t listening_process) {
-        _cleanup_free_ pid_t *members = NULL;
+        pid_t members[MEMBERS_MAX];
         unsigned long long start, first_start = 0;
         pid_t parent, found = 0;
         size_t n = 0;
@@ -80,8 +80,7 @@ pid_t manager_find_main_process(pid_t listening_process) {
         if (listening_process > 0 && read_stat(listening_process, &parent, &start))
                 return listening_process;
 
-        members = malloc(MEMBERS_MAX * sizeof(*members));
-        file = members ? open_own_cgroup() : NULL;
+        file = open_own_cgroup();
         if (!file)
                 return 0;
         while (n < MEMBERS_MAX && fscanf(file, "%d", &members[n]) == 1)

@@ -122,8 +122,10 @@ bool readiness_complete(const struct readiness *readiness) {
         return true;
 }
 
-bool readiness_parked_in_vain(const struct readiness *readiness) {
-        return readiness->parked_for && readiness->parked_for->used_for.family != AF_INET6;
+const struct passed_socket *readiness_parked_in_vain(const struct readiness *readiness) {
+        if (!readiness->parked_for || readiness->parked_for->used_for.family == AF_INET6)
+                return NULL;
+        return readiness->parked_for;
 }
 
 PRINTF(2, 3) static void append(char *buffer, const char *format, ...) {

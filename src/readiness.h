@@ -68,8 +68,9 @@ struct bound_socket *readiness_find_bound(struct readiness *readiness, uint64_t 
 /* Whether READY=1 is due as far as sockets are concerned. False for READY_NO and READY_EXEC. */
 bool readiness_complete(const struct readiness *readiness);
 
-/* A parked address whose IPv6 socket was not taken: nobody serves these clients. */
-bool readiness_parked_in_vain(const struct readiness *readiness);
+/* The dual-stack socket that an address was parked for and that was not taken since: nobody serves its
+ * clients. NULL: there is none. */
+const struct passed_socket *readiness_parked_in_vain(const struct readiness *readiness);
 
 /* "2 sockets adopted, 1 bound; waiting for listen() on http [::]:80" */
 void readiness_status(const struct readiness *readiness, char buffer[static READINESS_STATUS_MAX]);

@@ -190,18 +190,18 @@ static void tell_main_process(struct running *running) {
 }
 
 static void complain_about_parked(struct running *running) {
+        const struct passed_socket *passed = readiness_parked_in_vain(&running->readiness);
         char text[ADDRESS_STRING_MAX];
 
         running->parked_deadline = 0;
-        if (!readiness_parked_in_vain(&running->readiness))
+        if (!passed)
                 return;
         log_message(LOG_ERR,
                     "%s is parked and nobody serves it: passed socket %s is dual-stack, and the program has "
                     "bound "
                     "no IPv6 address to receive it by; if it is IPv4-only, the .socket unit needs "
                     "ListenStream=%s",
-                    address_format(&running->readiness.parked, text), running->readiness.parked_for->name,
-                    text);
+                    address_format(&running->readiness.parked, text), passed->name, text);
         if (running->manager_listens && running->readiness.mode != READY_NO && !running->ready_sent)
                 (void) manager_notify(running->supervisor->first_process, "ERRNO=97"); /* EAFNOSUPPORT */
 }

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# bash completion for force-bind(1)
+
+_force_bind() {
+        local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} i
+        local options='--map= --bind= --deny --auto --ready= --keep-fds --argv0= --explain --verbose --quiet --debug
+                       --help --version -m -b -d -a -v -q -D -h -V'
+
+        # Behind the program, its own completion
+        for ((i = 1; i < COMP_CWORD; i++)); do
+                case ${COMP_WORDS[i]} in
+                --)
+                        _command_offset $((i + 1))
+                        return
+                        ;;
+                -m | -b | --map | --bind | --argv0 | --ready) ((i++)) ;;
+                = | -*) [[ ${COMP_WORDS[i]} == = ]] && ((i++)) ;;
+                *)
+                        _command_offset "$i"
+                        return
+                        ;;
+                esac
+        done
+
+        if [[ $current == = ]]; then
+                current=
+        elif [[ $previous == = ]]; then
+                previous=${COMP_WORDS[COMP_CWORD - 2]}
+        fi
+        case $previous in
+        --ready) COMPREPLY=($(compgen -W 'listen bind exec no' -- "$current")) ;;
+        -m | --map | --argv0) ;;
+        -b | --bind) COMPREPLY=($(compgen -W 'sd=0 allow deny' -- "$current")) ;;
+        *)
+                if [[ $current == -* ]]; then
+                        COMPREPLY=($(compgen -W "$options" -- "$current"))
+                        [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
+                else
+                        COMPREPLY=($(compgen -c -- "$current"))
+                fi
+                ;;
+        esac
+}
+
+complete -F _force_bind force-bind
