@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The demonstration behind tests/demo: demo.py FORCE-BIND"""
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from machine import Machine
+
+COMMAND = "/usr/sbin/nginx -g 'daemon on; master_process on;'"
+SOCKET = "[Socket]\nListenStream=80\nFileDescriptorName=http\n"
+DROP_IN = f"[Service]\nExecStart=\nExecStart=/usr/bin/force-bind -v -m :80=sd=http -- {COMMAND}\n"
+RESTARTS = 10
+
+
+def say(text):
+    print("\n== " + text, flush=True)
+
+
+def show(text):
+    print("\n".join("   " + line for line in text.strip().splitlines()), flush=True)
+
+
+def expect(condition, what):
+    if not condition:
+        print(f"\n!! not as it should be: {what}", flush=True)
+        sys.exit(1)
+
+
+def demonstrate(machine):
+    load = Path(__file__).with_name("load.py").read_text()
+
+    say("Debian's nginx.service, as packaged, knows nothing of sockets. This is all that is added:")
+    show("# /etc/systemd/system/nginx.socket\n" + SOCKET)
+    show("# /etc/systemd/system/nginx.service.d/socket.conf\n" + DROP_IN)
+    machine.unit("nginx.socket", SOCKET)
+    machine.unit("nginx.service.d/socket.conf", DROP_IN)
+
+    say("systemctl start nginx.socket: systemd listens, nginx does not run")
+    machine.systemctl("start", "nginx.socket")
+    show(machine.run("ss", "-ltn").stdout)
+    show("nginx.service: " + machine.systemctl("is-active", "nginx.service", check=False))
+    expect(machine.systemctl("is-active", "nginx.service", check=False) == "inactive", "nginx should not run yet")
+
+    say("curl http://127.0.0.1/: the first connection starts it, and is served")
+    show("\n".join(machine.run("curl", "-sS", "http://127.0.0.1/").stdout.splitlines()[:4]))
+    expect("nginx" in machine.run("curl", "-sS", "http://[::1]/").stdout, "IPv6 should be served, too")
+    show(machine.systemctl("status", "--lines=0", "nginx.service"))
+
+    say("What force-bind has done, from the journal:")
+    journal = machine.journal("-u", "nginx.service", "-o", "cat", "_COMM=force-bind")
+    show(journal)
+    expect("adopted sd=0 http" in journal, "the journal should tell of the adoption")
+
+    say(f"{RESTARTS} times systemctl restart nginx under a steady stream of connections")
+    client = machine.start("/usr/bin/python3", "-c", load, "127.0.0.1", "80", "6", stdout=subprocess.PIPE)
+    try:
+        expect(client.stdout.readline() == "started\n", "the load should start")
+        for _ in range(RESTARTS):
+            machine.systemctl("reset-failed", "nginx.service")  # its start limit: 5 in 10 s
+            machine.systemctl("restart", "nginx.service")
+        expect(client.poll() is None, "the load should last longer than the restarts")
+        counts = json.loads(client.stdout.readline())
+    finally:
+        client.kill()
+        client.wait()
+        client.stdout.close()
+    show(", ".join(f"{name}: {number}" for name, number in counts.items()))
+    expect(counts["answered"] > 100 and counts["refused"] == 0, "nobody should be refused")
+
+    say("systemctl stop nginx: the socket goes on listening, nothing is left over")
+    machine.systemctl("stop", "nginx.service")
+    show("nginx.socket: " + machine.systemctl("is-active", "nginx.socket"))
+    left = machine.run("pgrep", "-l", "nginx|force-bind", check=False).stdout
+    expect(left == "", "no process should be left: " + left)
+
+    say(f"Done: {counts['answered']} connections over {RESTARTS} restarts, {counts['refused']} refused")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    say("Booting a real systemd in namespaces of its own; the machine below stays as it is")
+    try:
+        with Machine(sys.argv[1]) as booted:
+            show(booted.run("systemctl", "--version").stdout.splitlines()[0])
+            demonstrate(booted)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A machine with a real systemd as PID 1, in namespaces: the host's root below an overlay, its own /run, /tmp,
+cgroups and network. Nothing it does reaches the host, and nothing of it is left when it is closed."""
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import textwrap
+import time
+from pathlib import Path
+
+BOOT = """
+set -e
+top=$1 lower=$2
+mount --make-rprivate /
+mount -t tmpfs -o size=2G,mode=755 tmpfs "$top"
+mkdir "$top/upper" "$top/work" "$top/root"
+mount -t overlay -o "lowerdir=$lower,upperdir=$top/upper,workdir=$top/work" overlay "$top/root"
+cd "$top/root"
+mkdir -p proc sys run tmp dev old
+mount -t proc proc proc
+mount -t sysfs sysfs sys
+mount --rbind /dev dev
+mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount -t tmpfs -o mode=755 tmpfs run
+mount -t tmpfs -o mode=1777 tmpfs tmp
+ip link set lo up
+install -m 755 "$3" usr/bin/force-bind
+# None of the services that the host would start
+rm -f etc/systemd/system/multi-user.target.wants/* etc/rc?.d/S*
+rm -f etc/machine-id && echo 0123456789abcdef0123456789abcdef >etc/machine-id
+pivot_root . old
+umount -l old
+exec env -i container=force-bind-test PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \\
+        /lib/systemd/systemd --log-target=journal
+"""
+
+
+class Machine:
+    """A booted machine. Close it (it is a context manager)."""
+
+    def __init__(self, force_bind, root="/"):
+        self.top = tempfile.mkdtemp(prefix="force-bind-machine-")
+        self.process = subprocess.Popen(
+            ["unshare", "--pid", "--fork", "--mount", "--uts", "--ipc", "--cgroup", "--net", "--kill-child",
+             "bash", "-c", BOOT, "boot", self.top, root, force_bind],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.pid = None
+        try:
+            self.pid = self._wait_for_pid_1()
+            self._wait_for_boot()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _wait_for_pid_1(self):
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise RuntimeError("the machine did not boot: " + self.process.stderr.read().decode())
+            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            if children:
+                try:
+                    if Path(f"/proc/{children[0]}/comm").read_text().strip() == "systemd":
+                        return int(children[0])
+                except OSError:
+                    pass
+            time.sleep(0.02)
+        raise RuntimeError("the machine's systemd did not start")
+
+    def _wait_for_boot(self):
+        end = time.monotonic() + 90
+        while time.monotonic() < end:
+            state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
+            if state in ("running", "degraded"):
+                return
+            time.sleep(0.1)
+        raise RuntimeError("the machine did not finish booting: " + state)
+
+    def close(self):
+        if self.pid:
+            try:
+                os.kill(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.kill()
+        self.process.wait()
+        self.process.stderr.close()
+        shutil.rmtree(self.top, ignore_errors=True)
+
+    def command(self, *command):
+        """The command line that runs command inside."""
+        return ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w", "--", *command]
+
+    def run(self, *command, check=True, timeout=60, **kwargs):
+        """Runs a command inside; returns subprocess.CompletedProcess with text."""
+        result = subprocess.run(self.command(*command), capture_output=True, text=True, timeout=timeout, **kwargs)
+        if check and result.returncode != 0:
+            raise AssertionError(f"{command}: {result.returncode}\n{result.stdout}{result.stderr}")
+        return result
+
+    def start(self, *command, **kwargs):
+        """Starts a command inside; returns subprocess.Popen."""
+        return subprocess.Popen(self.command(*command), text=True, **kwargs)
+
+    def systemctl(self, *arguments, check=True):
+        return self.run("systemctl", *arguments, check=check).stdout.strip()
+
+    def show(self, unit, key):
+        return self.systemctl("show", "-P", key, unit)
+
+    def journal(self, *arguments):
+        self.run("journalctl", "--sync", check=False)
+        return self.run("journalctl", "--no-pager", *arguments, check=False).stdout
+
+    def write(self, path, text, mode=0o644):
+        """Writes a file inside."""
+        self.run("bash", "-c", 'mkdir -p "$(dirname "$1")" && cat >"$1" && chmod "$2" "$1"', "write", path,
+                 oct(mode)[2:], input=textwrap.dedent(text))
+
+    def unit(self, name, text):
+        """Writes a unit file, or a drop-in if the name has a slash; the manager has read it afterwards."""
+        self.write("/etc/systemd/system/" + name, text)
+        self.systemctl("daemon-reload")
+
+    def pids(self, unit):
+        """The processes of a unit's cgroup."""
+        path = self.show(unit, "ControlGroup")
+        text = self.run("cat", f"/sys/fs/cgroup{path}/cgroup.procs", check=False).stdout if path else ""
+        return [int(pid) for pid in text.split()]
