@@ -369,8 +369,8 @@ static void refuse(struct bind_call *bind_call, const struct decision *decision)
         log_bind(bind_call, LOG_INFO, MESSAGE_DENIED, decision, result);
 }
 
-/* Carries a decision out and answers. Returns 0; -ENOENT if the call is gone; or the errno with which this
- * step failed, and then nothing was answered. */
+/* Carries a decision out and answers. Returns 0; or the errno with which this step failed, and then nothing was
+ * answered. */
 static int carry_out(struct bind_call *bind_call, const struct decision *decision) {
         switch (decision->verdict) {
         case VERDICT_CONTINUE:
@@ -404,7 +404,7 @@ static void decide_and_carry_out(struct bind_call *bind_call) {
                     decision.step == decision.rule->n_steps)
                         break;
                 r = carry_out(bind_call, &decision);
-                if (r >= 0 || r == -ENOENT)
+                if (r >= 0 || !listener_call_waits(bind_call->target->listener, bind_call->target->id))
                         return;
                 error = r;
                 if (!decision.rule || decision.step >= decision.rule->n_steps)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Fixtures of the integration tests; see harness.py."""
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def runner(tmp_path):
     r = harness.Runner(tmp_path)
     yield r
     stuck = r.finish()
+    harness.close_sockets()
     assert not stuck, f"did not end with the target: {stuck}"
 
 
@@ -38,3 +40,25 @@ def notify(tmp_path):
     n = harness.Notify(tmp_path)
     yield n
     n.socket.close()
+
+
+def build(tmp_path_factory, name, *options):
+    """Builds probes/NAME.c; the path of the program."""
+    directory = tmp_path_factory.mktemp(name)
+    for parent in (directory, *directory.parents[:2]):
+        os.chmod(parent, 0o755)
+    source = Path(__file__).parent / "probes" / f"{name}.c"
+    subprocess.run(["gcc", "-D_GNU_SOURCE", "-O1", "-pthread", "-o", directory / name, source, *options], check=True)
+    return str(directory / name)
+
+
+@pytest.fixture(scope="session")
+def probe(tmp_path_factory):
+    """See probes/probe.c."""
+    return build(tmp_path_factory, "probe")
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory):
+    """See probes/sandbox.c."""
+    return build(tmp_path_factory, "sandbox", "-lseccomp")

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -52,9 +53,23 @@ def wait_until(predicate, what="", deadline=DEADLINE):
 # --- sockets ---------------------------------------------------------------------------------------------------
 
 
+_opened = []
+
+
+def _kept(s):
+    _opened.append(s)
+    return s
+
+
+def close_sockets():
+    """Closes every socket that the functions below have made, for the end of a test."""
+    while _opened:
+        _opened.pop().close()
+
+
 def tcp_socket(address="127.0.0.1", port=0, backlog=4096):
     """A listening IPv4 socket, as ListenStream=ADDRESS:PORT makes it."""
-    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    s = _kept(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind((address, port))
     s.listen(backlog)
@@ -63,7 +78,7 @@ def tcp_socket(address="127.0.0.1", port=0, backlog=4096):
 
 def tcp6_socket(address="::", port=0, v6only=False, backlog=4096):
     """A listening IPv6 socket; dual-stack like ListenStream=PORT unless v6only."""
-    s = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    s = _kept(socket.socket(socket.AF_INET6, socket.SOCK_STREAM))
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
     s.bind((address, port))
@@ -72,15 +87,16 @@ def tcp6_socket(address="::", port=0, v6only=False, backlog=4096):
 
 
 def udp_socket(address="127.0.0.1", port=0, family=socket.AF_INET):
-    s = socket.socket(family, socket.SOCK_DGRAM)
+    s = _kept(socket.socket(family, socket.SOCK_DGRAM))
     s.bind((address, port))
     return s
 
 
 def unix_socket(path, kind=socket.SOCK_STREAM, backlog=4096):
     """A Unix socket; a path that starts with "@" is abstract."""
-    s = socket.socket(socket.AF_UNIX, kind)
-    s.bind("\0" + path[1:] if path.startswith("@") else str(path))
+    s = _kept(socket.socket(socket.AF_UNIX, kind))
+    path = str(path)
+    s.bind("\0" + path[1:] if path.startswith("@") else path)
     if kind != socket.SOCK_DGRAM:
         s.listen(backlog)
     return s
@@ -113,6 +129,11 @@ def exchange(address, data=b"", family=None, deadline=DEADLINE):
             if not part:
                 return b"".join(parts)
             parts.append(part)
+
+
+def python(code):
+    """A program: the command line that runs this Python code."""
+    return ["/usr/bin/python3", "-c", textwrap.dedent(code)]
 
 
 # --- processes -------------------------------------------------------------------------------------------------

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Which passed sockets there are, and what the target sees of them."""
+import os
+
+import harness
+from harness import exchange, inode_of, port_of, python, tcp_socket
+
+SHOW = python("""
+    import os
+    print(sorted(name for name in os.environ if name.startswith("LISTEN_")))
+    print(sorted(int(fd) for fd in os.listdir("/proc/self/fd") if int(fd) > 2)[:-1])
+""")
+
+
+def test_listen_variables_and_descriptors_are_cleared_in_the_target(runner):
+    process = runner.force_bind(["-m", ":8080=sd=0"], SHOW, [tcp_socket(), tcp_socket()], names=["a", "b"])
+    assert process.wait() == 0
+    assert process.stdout.splitlines() == ["[]", "[]"]
+
+
+def test_keep_fds_leaves_both_to_the_target(runner):
+    process = runner.force_bind(["--keep-fds", "-m", ":8080=sd=0"], SHOW, [tcp_socket(), tcp_socket()], names=["a", "b"])
+    assert process.wait() == 0
+    assert process.stdout.splitlines() == ["['LISTEN_FDNAMES', 'LISTEN_FDS', 'LISTEN_PID']", "[3, 4]"]
+
+
+def test_what_is_no_socket_stays_open_at_its_number(runner, tmp_path):
+    (tmp_path / "file").write_text("content")
+    passed = tcp_socket()
+    with open(tmp_path / "file") as file:
+        process = runner.force_bind(["-m", ":8080=sd=1"], python("""
+            import os, socket
+            s = socket.socket(); s.bind(("0.0.0.0", 8080))
+            print(os.read(3, 100), os.fstat(s.fileno()).st_ino, os.path.exists("/proc/self/fd/4"))
+        """), [file, passed])
+        assert process.wait() == 0
+    # Descriptor 4 is free, so the target's own socket gets it.
+    assert process.stdout.strip() == f"b'content' {inode_of(passed)} True"
+
+
+def test_sockets_of_another_process_are_not_taken(runner):
+    process = runner.force_bind(["-m", ":8080=sd=0"], python("""
+        import socket
+        s = socket.socket(); s.bind(("0.0.0.0", 8080)); print(s.getsockname()[1])
+    """), [tcp_socket()], listen_pid=1)
+    assert process.wait() == 0
+    assert process.stdout.strip() == "8080"
+    assert "LISTEN_PID=1 is not this process" in process.stderr and "exec" in process.stderr
+
+
+def test_1200_sockets_can_be_passed(runner):
+    sockets = [tcp_socket() for _ in range(1200)]
+    last = sockets[-1]
+    runner.force_bind(["-m", ":8080=sd=1199"], python("""
+        import socket
+        s = socket.socket(); s.bind(("0.0.0.0", 8080)); s.listen(1)
+        while True: s.accept()[0].sendall(str(s.fileno()).encode())
+    """), sockets)
+    assert exchange(("127.0.0.1", port_of(last))) == b"3"
+
+
+def test_names_select(runner):
+    one, two = tcp_socket(), tcp_socket()
+    process = runner.force_bind(["-m", ":8080=sd=two", "-m", ":8081=sd-one"], python("""
+        import os, socket
+        for port in (8080, 8081):
+            s = socket.socket(); s.bind(("0.0.0.0", port)); print(os.fstat(s.fileno()).st_ino)
+    """), [one, two], names=["one", "two"])
+    assert process.wait() == 0
+    assert process.stdout.split() == [str(inode_of(two)), str(inode_of(one))]
+
+
+def test_unknown_name_takes_no_other_socket(runner):
+    process = runner.force_bind(["-m", ":8080=sd=three"], python("""
+        import socket
+        s = socket.socket(); s.bind(("0.0.0.0", 8080)); print(s.getsockname()[1])
+    """), [tcp_socket()], names=["one"])
+    assert process.wait() == 0
+    assert process.stdout.strip() == "8080"
+
+
+def test_inherited_descriptor_is_adopted(runner):
+    passed = tcp_socket()
+    fd = passed.fileno()
+    process = runner.run(["sh", "-c", f"exec {harness.FORCE_BIND} -m :8080=fd=9 -- \"$@\" 9<&{3}", "sh", *python("""
+        import os, socket
+        s = socket.socket(); s.bind(("0.0.0.0", 8080)); print(os.fstat(s.fileno()).st_ino, os.path.exists("/proc/self/fd/9"))
+    """)], [passed])
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.strip() == f"{inode_of(passed)} False"
+    assert fd == passed.fileno()
+
+
+def test_standard_input_can_be_the_passed_socket(runner):
+    passed = tcp_socket()
+    process = runner.force_bind(["-m", ":8080=fd=0"], python("""
+        import os, socket
+        s = socket.socket(); s.bind(("0.0.0.0", 8080)); print(os.fstat(s.fileno()).st_ino)
+    """), stdin=passed)
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.strip() == str(inode_of(passed))
+
+
+def test_two_names_for_one_descriptor_are_refused(runner):
+    process = runner.force_bind(["-m", ":8080=sd=0"], ["true"], [tcp_socket()], names=["a", "b"])
+    assert process.wait() == 125
+    assert "LISTEN_FDNAMES" in process.stderr

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Binding elsewhere, as asked, or not at all; on behalf of the target and with its rights."""
+import socket
+import subprocess
+
+import harness
+import pytest
+from harness import exchange, python, tcp_socket
+
+# Binds FAMILY ADDRESS PORT [V6ONLY]; prints what it is bound to, or the error's name.
+BIND = """
+import errno, socket, sys
+s = socket.socket(socket.AF_INET6 if ":" in {address!r} else socket.AF_INET, {type})
+if s.family == socket.AF_INET6: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, {v6only})
+try: s.bind(({address!r}, {port})); print(s.getsockname()[0], s.getsockname()[1])
+except OSError as e: print(errno.errorcode[e.errno])
+"""
+
+
+def bound(runner, options, address, port, type="socket.SOCK_STREAM", v6only=0, sockets=(), before=(), **kwargs):
+    """What a program under force-bind gets that binds this address; before: a command that starts it."""
+    code = BIND.format(address=address, port=port, type=type, v6only=v6only)
+    process = runner.force_bind(options, [*before, "/usr/bin/python3", "-c", code], sockets, **kwargs)
+    assert process.wait() == 0, process.stderr
+    return process.stdout.strip()
+
+
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+
+CASES = [
+    # rules, address, port, what it gets
+    ([":8080=127.0.0.1:8081"], "0.0.0.0", 8080, "127.0.0.1 8081"),
+    ([":8080=:8081"], "127.0.0.1", 8080, "127.0.0.1 8081"),
+    ([":8080=127.0.0.2"], "0.0.0.0", 8080, "127.0.0.2 8080"),
+    ([":8080=127.0.0.2"], "0.0.0.0", 8081, "0.0.0.0 8081"),
+    (["tcp:8080=:8081"], "0.0.0.0", 8080, "0.0.0.0 8081"),
+    (["udp:8080=:8081"], "0.0.0.0", 8080, "0.0.0.0 8080"),
+    ([":8000-8100=127.0.0.1"], "0.0.0.0", 8100, "127.0.0.1 8100"),
+    ([":8000-8100=127.0.0.1"], "0.0.0.0", 8101, "0.0.0.0 8101"),
+    (["127.0.0.0/9:8080=:8081"], "127.127.0.1", 8080, "127.127.0.1 8081"),
+    (["127.0.0.0/9:8080=:8081"], "127.128.0.1", 8080, "127.128.0.1 8080"),
+    (["127.0.0.0:8080/9=:8081"], "127.127.0.1", 8080, "127.127.0.1 8081"),
+    (["127.0.0.1=:8081"], "127.0.0.1", 8080, "127.0.0.1 8081"),
+    (["127.0.0.1=:8081"], "0.0.0.0", 8080, "0.0.0.0 8080"),
+    (["[::1]:8080=:8081"], "::1", 8080, "::1 8081"),
+    (["[::]/0:8080=[::1]"], "::", 8080, "::1 8080"),
+    (["0.0.0.0/0:8080=127.0.0.1:8081"], "::ffff:127.0.0.1", 8080, "::ffff:127.0.0.1 8081"),
+    (["0.0.0.0/0:8080=127.0.0.1:8081"], "::", 8080, "::ffff:127.0.0.1 8081"),
+    (["[::]/0:8080=[::1]:8081"], "0.0.0.0", 8080, "0.0.0.0 8080"),
+    ([":8080=[::1]:8081"], "0.0.0.0", 8080, "EAFNOSUPPORT"),
+    ([":8080=[::1]:8081|127.0.0.1:8082"], "0.0.0.0", 8080, "127.0.0.1 8082"),
+    ([":8080=localhost:8081"], "0.0.0.0", 8080, "127.0.0.1 8081"),
+    ([":8080=192.0.2.1:8081"], "0.0.0.0", 8080, "EADDRNOTAVAIL"),
+    ([":8080=192.0.2.1:8081|127.0.0.1:8082"], "0.0.0.0", 8080, "127.0.0.1 8082"),
+    ([":8080=deny", ":8080=:8081"], "0.0.0.0", 8080, "0.0.0.0 8081"),
+    ([":8080=:8081", ":8080=deny"], "0.0.0.0", 8080, "EACCES"),
+    ([":8080=deny:EADDRNOTAVAIL"], "0.0.0.0", 8080, "EADDRNOTAVAIL"),
+    ([":8080=deny:99"], "0.0.0.0", 8080, "EADDRNOTAVAIL"),
+    ([":8080=sd=nosuch|deny:EPERM"], "0.0.0.0", 8080, "EPERM"),
+    ([":8080=sd=nosuch"], "0.0.0.0", 8080, "0.0.0.0 8080"),
+    ([":8080=sd=nosuch|:8081"], "0.0.0.0", 8080, "0.0.0.0 8081"),
+    (["*=deny", ":5000=allow"], "0.0.0.0", 5000, "0.0.0.0 5000"),
+    (["*=deny", ":5000=allow"], "0.0.0.0", 5001, "EACCES"),
+]
+
+
+@pytest.mark.parametrize("rules,address,port,expected", CASES, ids=[f"{' '.join(c[0])} {c[1]}:{c[2]}" for c in CASES])
+def test_bind_goes_where_the_rules_say(runner, rules, address, port, expected):
+    options = [word for rule in rules for word in ("-m", rule)]
+    assert bound(runner, options, address, port) == expected
+
+
+def test_ipv6_only_bind_is_not_matched_by_ipv4_rules(runner):
+    assert bound(runner, ["-m", "0.0.0.0/0:8080=deny"], "::", 8080, v6only=1) == ":: 8080"
+
+
+def test_port_0_is_matched_by_rules_without_a_port_and_by_port_0_only(runner):
+    assert bound(runner, ["-m", ":0=:8081"], "0.0.0.0", 0) == "0.0.0.0 8081"
+    assert bound(runner, ["-m", ":1-65535=:8081"], "127.0.0.1", 0) != "127.0.0.1 8081"
+
+
+def test_datagram_binds_are_redirected(runner):
+    assert bound(runner, ["-m", "udp:8080=127.0.0.1:8081"], "0.0.0.0", 8080, "socket.SOCK_DGRAM") == "127.0.0.1 8081"
+
+
+def test_address_in_use_is_the_kernels_own_error(runner):
+    taken = tcp_socket("127.0.0.1", 8081)
+    assert bound(runner, ["-m", ":8080=127.0.0.1:8081"], "0.0.0.0", 8080) == "EADDRINUSE"
+    assert bound(runner, ["-m", ":8081=allow"], "127.0.0.1", 8081) == "EADDRINUSE"
+    assert bound(runner, ["-m", ":8080=127.0.0.1:8081|127.0.0.1:8082"], "0.0.0.0", 8080) == "127.0.0.1 8082"
+    taken.close()
+
+
+def test_failed_redirection_does_not_fall_back_to_what_it_leads_away_from(runner):
+    taken = tcp_socket("127.0.0.1", 8081)
+    assert bound(runner, ["-m", ":8080=127.0.0.1:8081|sd=nosuch"], "0.0.0.0", 8080) == "EADDRINUSE"
+    taken.close()
+
+
+@pytest.mark.parametrize("options,address,expected", [
+    (["-m", "0.0.0.0:80/0=127.0.0.1:8080"], "0.0.0.0", "127.0.0.1 8080"),
+    (["-m", "0.0.0.0:80/0=127.0.0.1:8080"], "::1", "::1 80"),
+    (["-d", "-m", "[::]:80/0=[::1]:8080"], "::", "::1 8080"),
+    (["-d", "-m", "[::]:80/0=[::1]:8080"], "0.0.0.0", "EACCES"),
+    (["-d", "-b", "[::1]:8081", "-b", "127.0.0.1:8080"], "::1", "::1 8081"),
+    (["-d", "-b", "[::1]:8081", "-b", "127.0.0.1:8080"], "0.0.0.0", "127.0.0.1 8080"),
+    (["-p", "-v", "-m", ":80=sd=0", "-m", ":80=fd=4"], "0.0.0.0", "0.0.0.0 80"),
+])
+def test_command_lines_of_force_bind_seccomp_work(runner, options, address, expected):
+    assert bound(runner, options, address, 80) == expected
+
+
+# --- the target's own rights -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", [":80=allow", ":80=sd=nosuch", ":80=127.0.0.1"])
+def test_target_without_the_capability_gets_no_privileged_port_of_its_own_choice(runner, rule):
+    assert bound(runner, ["-m", rule], "0.0.0.0", 80, before=NOBODY) == "EACCES"
+
+
+def test_privileged_port_that_the_rule_names_is_bound_for_any_target(runner):
+    assert bound(runner, ["-m", ":8080=:80"], "127.0.0.1", 8080, before=NOBODY) == "127.0.0.1 80"
+
+
+def test_target_with_the_capability_gets_its_privileged_port(runner):
+    before = [*NOBODY[:-1], "--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service", "--"]
+    assert bound(runner, ["-m", ":80=allow"], "127.0.0.1", 80, before=before) == "127.0.0.1 80"
+
+
+def test_unprivileged_force_bind_cannot_give_a_privileged_port(runner):
+    assert bound(runner, ["-m", ":8080=:80"], "127.0.0.1", 8080, user=65534) == "EACCES"
+
+
+def test_privileged_port_in_the_targets_own_namespaces_is_its_own(runner):
+    before = ["unshare", "--user", "--map-root-user", "--net", "--"]
+    assert bound(runner, ["-m", ":80=allow"], "0.0.0.0", 80, before=[*NOBODY, *before]) == "0.0.0.0 80"
+
+
+def test_user_namespace_alone_gives_no_privileged_port(runner):
+    before = ["unshare", "--user", "--map-root-user", "--"]
+    assert bound(runner, ["-m", ":80=allow"], "0.0.0.0", 80, before=[*NOBODY, *before]) == "EACCES"
+
+
+# --- an IP socket becomes a Unix socket --------------------------------------------------------------------------
+
+
+def test_web_server_becomes_a_unix_socket(runner, tmp_path):
+    path = tmp_path / "web.sock"
+    configuration = tmp_path / "nginx.conf"
+    configuration.write_text(f"""
+        daemon off; master_process off; pid {tmp_path}/pid; error_log stderr; events {{}}
+        http {{ access_log off; server {{ listen 8000; location / {{ return 200 "hello"; }} }} }}
+    """)
+    process = runner.force_bind(["-m", f"tcp:8000=unix:{path}"], ["/usr/sbin/nginx", "-c", configuration])
+    harness.wait_until(lambda: _try_exchange(str(path)))
+    curl = subprocess.run(["curl", "-sS", "--unix-socket", path, "http://localhost/"], capture_output=True, text=True)
+    assert curl.stdout == "hello", curl.stderr
+    assert not harness.listening_inodes()
+    process.signal(9)
+    process.wait()
+    harness.wait_until(lambda: not path.exists(), "the path to be removed")
+
+
+def _try_exchange(path):
+    try:
+        return exchange(path, b"GET / HTTP/1.0\r\n\r\n")
+    except OSError:
+        return None
+
+
+def test_stale_unix_path_is_replaced_and_a_live_one_is_not(runner, tmp_path):
+    stale, live = tmp_path / "stale", tmp_path / "live"
+    harness.unix_socket(stale).close()
+    listening = harness.unix_socket(live)
+    for path, expected in ((stale, str(stale)), (live, "EADDRINUSE")):
+        process = runner.force_bind(["-m", f":8000=unix:{path}"], python("""
+            import errno, os, socket
+            s = socket.socket()
+            try: s.bind(("0.0.0.0", 8000)); print(socket.socket(fileno=os.dup(s.fileno())).getsockname())
+            except OSError as e: print(errno.errorcode[e.errno])
+        """))
+        assert process.wait() == 0
+        assert process.stdout.strip() == expected
+    listening.close()
+
+
+def test_relative_unix_path_is_taken_from_where_force_bind_started(runner, tmp_path):
+    process = runner.force_bind(["-m", ":8000=unix:web.sock"], python("""
+        import os, socket
+        os.chdir("/"); s = socket.socket(); s.bind(("0.0.0.0", 8000)); print(socket.socket(fileno=os.dup(s.fileno())).getsockname())
+    """), cwd=tmp_path)
+    assert process.wait() == 0
+    assert process.stdout.strip() == str(tmp_path / "web.sock")
+
+
+def test_abstract_name_as_action(runner):
+    process = runner.force_bind(["-m", ":8000=unix:@force-bind-test"], python("""
+        import os, socket
+        s = socket.socket(); s.bind(("0.0.0.0", 8000)); print(socket.socket(fileno=os.dup(s.fileno())).getsockname())
+    """))
+    assert process.wait() == 0
+    assert process.stdout.strip() == repr(b"\0force-bind-test")
+
+
+def test_netlink_is_left_alone_by_deny(runner):
+    process = runner.force_bind(["-d"], python("""
+        import socket
+        s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0); s.bind((0, 0)); print(s.getsockname()[0] != 0)
+        print(len(socket.getaddrinfo("127.0.0.1", 80)) > 0)
+    """))
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.split() == ["True", "True"]
+
+
+def test_deny_reaches_unix_and_other_families(runner):
+    process = runner.force_bind(["-d"], python("""
+        import errno, socket
+        for s, address in ((socket.socket(socket.AF_UNIX), "\\0name"), (socket.socket(socket.AF_PACKET, socket.SOCK_RAW), ("lo", 0))):
+            try: s.bind(address); print("bound")
+            except OSError as e: print(errno.errorcode[e.errno])
+    """))
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.split() == ["EACCES", "EACCES"]
+
+
+def test_vsock_rules(runner):
+    process = runner.force_bind(["-m", "vsock:*:5003-5004=deny", "-m", "vsock:4294967295:5004=allow"], python("""
+        import errno, socket
+        for port in (5003, 5004, 5005):
+            s = socket.socket(socket.AF_VSOCK)
+            try: s.bind((socket.VMADDR_CID_ANY, port)); print("bound")
+            except OSError as e: print(errno.errorcode[e.errno])
+    """))
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.split() == ["EACCES", "bound", "bound"]

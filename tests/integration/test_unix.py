@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Unix sockets: adopted by path or name; the path belongs to the .socket unit."""
+import os
+import socket
+
+import harness
+import pytest
+from harness import exchange, inode_of, python, unix_socket
+
+SERVE = """
+import os, socket, sys
+path = sys.argv[1]
+{before}
+s = socket.socket(socket.AF_UNIX); s.bind(path); s.listen(1)
+{after}
+c, _ = s.accept(); c.sendall(b"served"); c.close()
+{end}
+"""
+
+
+def serve(runner, path, passed, before="", after="", end="", options=("-m", "unix:*=sd=0"), argument=None, **kwargs):
+    code = SERVE.format(before=before, after=after, end=end)
+    return runner.force_bind(list(options), ["/usr/bin/python3", "-c", code, argument or str(path)], [passed], **kwargs)
+
+
+def test_path_is_adopted(runner, tmp_path):
+    passed = unix_socket(tmp_path / "s")
+    process = serve(runner, tmp_path / "s", passed)
+    assert exchange(str(tmp_path / "s")) == b"served"
+    assert process.wait() == 0
+
+
+def test_abstract_name_is_adopted(runner):
+    passed = unix_socket("@force-bind-test")
+    process = runner.force_bind(["-m", "unix:@force-bind-test=sd=0"], python("""
+        import os, socket
+        s = socket.socket(socket.AF_UNIX); s.bind("\\0force-bind-test"); print(os.fstat(s.fileno()).st_ino)
+    """), [passed])
+    assert process.wait() == 0
+    assert process.stdout.strip() == str(inode_of(passed))
+
+
+@pytest.mark.parametrize("remove", [
+    "os.unlink(path)",
+    "os.remove(path)",
+    "os.unlink(os.path.basename(path), dir_fd=os.open(os.path.dirname(path), os.O_RDONLY))",
+    "os.chdir(os.path.dirname(path)); os.unlink(os.path.basename(path))",
+])
+def test_unlink_before_bind_and_at_exit_leaves_the_path_alone(runner, tmp_path, remove):
+    path = tmp_path / "s"
+    passed = unix_socket(path)
+    inode = os.stat(path).st_ino
+    process = serve(runner, path, passed, before=remove, end=remove)
+    assert exchange(str(path)) == b"served"
+    assert process.wait() == 0, process.stderr
+    assert os.stat(path).st_ino == inode
+
+
+def test_symbolic_link_in_the_path_leads_to_the_same_socket(runner, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "link").symlink_to("run")
+    passed = unix_socket(tmp_path / "run" / "s")
+    process = serve(runner, tmp_path / "link" / "s", passed, before="os.unlink(path)", options=["--auto"])
+    assert exchange(str(tmp_path / "run" / "s")) == b"served"
+    assert process.wait() == 0
+
+
+def test_relative_path_after_chdir_is_matched(runner, tmp_path):
+    passed = unix_socket(tmp_path / "s")
+    process = serve(runner, None, passed, before=f"os.chdir({str(tmp_path)!r})", argument="./s",
+                    options=["-m", f"unix:{tmp_path}/s=sd=0"])
+    assert exchange(str(tmp_path / "s")) == b"served"
+    assert process.wait() == 0
+
+
+def test_chmod_and_chown_of_the_path_work(runner, tmp_path):
+    path = tmp_path / "s"
+    passed = unix_socket(path)
+    process = serve(runner, path, passed, after="os.chmod(path, 0o640); os.chown(path, 1, 2)")
+    assert exchange(str(path)) == b"served"
+    assert process.wait() == 0
+    st = os.stat(path)
+    assert (st.st_mode & 0o777, st.st_uid, st.st_gid) == (0o640, 1, 2)
+
+
+def test_other_files_are_removed_as_ever(runner, tmp_path):
+    other, directory = tmp_path / "file", tmp_path / "directory"
+    other.write_text("")
+    directory.mkdir()
+    harness.unix_socket(tmp_path / "other.sock")
+    passed = unix_socket(tmp_path / "s")
+    process = serve(runner, tmp_path / "s", passed, before=f"""
+os.unlink({str(other)!r}); os.rmdir({str(directory)!r}); os.unlink({str(tmp_path / "other.sock")!r})
+try: os.unlink({str(tmp_path / "nothing")!r})
+except FileNotFoundError: print("ENOENT")
+""")
+    assert exchange(str(tmp_path / "s")) == b"served"
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.strip() == "ENOENT"
+    assert {e.name for e in tmp_path.iterdir() if not e.name.startswith("std")} == {"s"}
+
+
+def test_shutdown_leaves_the_unix_socket_listening(runner, tmp_path):
+    path = tmp_path / "s"
+    passed = unix_socket(path)
+    process = serve(runner, path, passed, end="s.shutdown(socket.SHUT_RDWR)")
+    assert exchange(str(path)) == b"served"
+    assert process.wait() == 0
+    assert serve(runner, path, passed) and exchange(str(path)) == b"served"
+
+
+def test_unix_backlog_does_not_shrink(runner, tmp_path):
+    path = tmp_path / "s"
+    passed = unix_socket(path, backlog=64)
+    process = runner.force_bind(["-m", "unix:*=sd=0"], python(f"""
+        import socket, sys
+        s = socket.socket(socket.AF_UNIX); s.bind({str(path)!r}); s.listen(1)
+        print("listening", flush=True); sys.stdin.read()
+    """), [passed], stdin=harness.subprocess.PIPE)
+    harness.wait_until(lambda: "listening" in process.stdout)
+    clients = []
+    for _ in range(20):
+        client = socket.socket(socket.AF_UNIX)
+        client.setblocking(False)
+        client.connect(str(path))  # EAGAIN where the queue is full
+        clients.append(client)
+    for client in clients:
+        client.close()
+    process.popen.stdin.close()
+    assert process.wait() == 0
+
+
+def test_datagram_socket_is_not_given_to_a_stream_bind(runner, tmp_path):
+    passed = unix_socket(tmp_path / "datagram", socket.SOCK_DGRAM)
+    process = runner.force_bind(["-m", "unix:*=sd=0"], python(f"""
+        import os, socket
+        a = socket.socket(socket.AF_UNIX); a.bind({str(tmp_path / "stream")!r})
+        b = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); b.bind({str(tmp_path / "datagram")!r})
+        print(a.getsockname() == {str(tmp_path / "stream")!r}, os.fstat(b.fileno()).st_ino)
+    """), [passed])
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.strip() == f"True {inode_of(passed)}"
+
+
+def test_path_that_was_not_passed_is_made_as_the_target_would(runner, tmp_path):
+    process = runner.force_bind(["-m", "unix:*=sd=0"], python(f"""
+        import os, socket
+        os.makedirs({str(tmp_path / "own")!r}); os.chown({str(tmp_path / "own")!r}, 65534, 65534)
+        os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
+        os.chdir({str(tmp_path / "own")!r}); os.umask(0o027)
+        socket.socket(socket.AF_UNIX).bind("s")
+        for path in ({str(tmp_path / "refused")!r}, {str(tmp_path / "no" / "such")!r}):
+            try: socket.socket(socket.AF_UNIX).bind(path)
+            except OSError as e: print(type(e).__name__)
+    """))
+    assert process.wait() == 0, process.stderr
+    st = os.stat(tmp_path / "own" / "s")
+    assert (st.st_mode & 0o777, st.st_uid, st.st_gid) == (0o750, 65534, 65534)
+    assert process.stdout.split() == ["PermissionError", "FileNotFoundError"]
+
+
+def test_path_in_the_targets_own_root_is_made_there(runner, tmp_path):
+    process = runner.force_bind(["-m", "unix:*=allow"], python(f"""
+        import os, socket
+        os.chroot({str(tmp_path)!r}); os.chdir("/"); socket.socket(socket.AF_UNIX).bind("/s")
+    """))
+    assert process.wait() == 0, process.stderr
+    assert (tmp_path / "s").is_socket()
+
+
+def test_bind_that_failed_for_a_missing_directory_can_be_repeated(runner, tmp_path):
+    process = runner.force_bind(["-m", "unix:*=sd=0"], python(f"""
+        import os, socket
+        s = socket.socket(socket.AF_UNIX)
+        try: s.bind({str(tmp_path / "d" / "s")!r})
+        except FileNotFoundError: os.mkdir({str(tmp_path / "d")!r})
+        s.bind({str(tmp_path / "d" / "s")!r}); print("bound")
+    """))
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.strip() == "bound"
