@@ -209,7 +209,7 @@ def listening_inodes():
 
 
 def supervisors():
-    """PIDs of the supervisors among our descendants."""
+    """PIDs of the supervisors among our descendants (and of targets that are still force-bind, before execve)."""
     found = []
     for pid in own_descendants():
         try:
@@ -246,8 +246,8 @@ class Process:
         os.kill(self.pid, number)
 
     def supervisor(self):
-        """PID of the one supervisor there is."""
-        return wait_until(lambda: supervisors() or None, "a supervisor")[0]
+        """PID of the one supervisor there is, once the program has been executed."""
+        return wait_until(lambda: self.pid not in supervisors() and supervisors(), "a supervisor")[0]
 
     def wait_for_socket(self, s, pid=None):
         """Waits until the process (or one that it started) holds this socket."""
