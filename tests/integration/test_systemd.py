@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Under a real systemd as PID 1: Debian's daemons with their own unit files, and what the manager sees of them."""
+import json
+import subprocess
+from pathlib import Path
+
+import harness
+import pytest
+from machine import Machine
+
+pytestmark = pytest.mark.systemd
+
+LOAD = (Path(__file__).parent / "load.py").read_text()
+NGINX = "/usr/sbin/nginx -g 'daemon on; master_process on;'"
+REDIS = "/usr/bin/redis-server /etc/redis/redis.conf --supervised systemd --daemonize no"
+# What the helper needs of a sandbox, see LIMITS in force-bind(1)
+AMENDMENTS = "SystemCallFilter=seccomp pidfd_open pidfd_getfd process_vm_readv\n"
+
+
+@pytest.fixture(scope="module")
+def machine():
+    with Machine(harness.FORCE_BIND) as booted:
+        yield booted
+
+
+@pytest.fixture
+def units(machine):
+    """Writes units for one test; stops and removes them afterwards."""
+    written = []
+
+    def write(name, text):
+        machine.unit(name, text)
+        written.append(name)
+
+    yield write
+    names = [name for name in written if "/" not in name]
+    names += [name.split(".d/")[0] for name in written if "/" in name]
+    for name in names:
+        machine.systemctl("stop", name, check=False)
+        machine.systemctl("reset-failed", name, check=False)
+    for name in written:
+        machine.run("rm", "-f", "/etc/systemd/system/" + name)
+    machine.systemctl("daemon-reload")
+
+
+def wrap(command, options, extra=""):
+    return f"[Service]\nExecStart=\nExecStart=/usr/bin/force-bind {options} -- {command}\n{extra}"
+
+
+
+def under_load(machine, port, request, restarts, unit):
+    """Restarts the unit while clients connect; the counts of load.py."""
+    client = machine.start("/usr/bin/python3", "-c", LOAD, "127.0.0.1", str(port), "5", request, stdout=subprocess.PIPE)
+    try:
+        assert client.stdout.readline() == "started\n"
+        for _ in range(restarts):
+            machine.systemctl("reset-failed", unit)
+            machine.systemctl("restart", unit)
+        assert client.poll() is None, "the load was over too early"
+        return json.loads(client.stdout.readline())
+    finally:
+        client.kill()
+        client.wait()
+        client.stdout.close()
+
+
+def no_process_left(machine):
+    return harness.wait_until(lambda: machine.run("pgrep", "-c", "force-bind", check=False).stdout.strip() == "0")
+
+
+# --- Debian's daemons ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nginx(machine, units):
+    units("nginx.socket", "[Socket]\nListenStream=80\nFileDescriptorName=http\n")
+    units("nginx.service.d/socket.conf", wrap(NGINX, "-v -m :80=sd=http"))
+    machine.systemctl("start", "nginx.socket")
+    return "nginx.service"
+
+
+def test_first_connection_starts_nginx_and_is_served(machine, nginx):
+    assert machine.systemctl("is-active", nginx, check=False) == "inactive"
+    assert "Welcome to nginx" in machine.run("curl", "-sS", "http://127.0.0.1/").stdout
+    assert machine.systemctl("is-active", nginx) == "active"
+    assert "Welcome to nginx" in machine.run("curl", "-sS", "http://[::1]/").stdout
+
+
+def test_main_process_is_nginx_itself(machine, nginx):
+    machine.run("curl", "-sS", "http://127.0.0.1/")
+    pid = machine.show(nginx, "MainPID")
+    assert machine.run("readlink", f"/proc/{pid}/exe").stdout.strip() == "/usr/sbin/nginx"
+
+
+def test_nginx_restarts_under_load_and_nobody_is_refused(machine, nginx):
+    machine.run("curl", "-sS", "http://127.0.0.1/")
+    counts = under_load(machine, 80, "GET / HTTP/1.0\\r\\n\\r\\n", 10, nginx)
+    assert counts["answered"] > 100
+    assert counts["refused"] == 0 and counts["other"] == 0, counts
+    assert "left-over process" not in machine.journal("-u", nginx)
+
+
+def test_nginx_reloads(machine, nginx):
+    machine.run("curl", "-sS", "http://127.0.0.1/")
+    machine.systemctl("reload", nginx)
+    assert "Welcome to nginx" in machine.run("curl", "-sS", "http://127.0.0.1/").stdout
+
+
+def test_nothing_is_left_after_stop_and_the_socket_starts_it_again(machine, nginx):
+    machine.run("curl", "-sS", "http://127.0.0.1/")
+    machine.systemctl("stop", nginx)
+    no_process_left(machine)
+    assert machine.systemctl("is-active", "nginx.socket") == "active"
+    assert "Welcome to nginx" in machine.run("curl", "-sS", "http://127.0.0.1/").stdout
+
+
+def test_nginx_started_without_its_socket_really_binds(machine, units):
+    units("nginx.service.d/socket.conf", wrap(NGINX, "-m :80=sd=http"))
+    machine.systemctl("start", "nginx.service")
+    assert "Welcome to nginx" in machine.run("curl", "-sS", "http://127.0.0.1/").stdout
+
+
+def test_journal_has_the_fields(machine, nginx):
+    machine.run("curl", "-sS", "http://127.0.0.1/")
+    text = machine.journal("-u", nginx, "-o", "json", "-n", "50", "FORCE_BIND_RULE=:80=sd=http")
+    entries = [json.loads(line) for line in text.splitlines()]
+    adopted = [e for e in entries if e["FORCE_BIND_RESULT"].startswith("adopted sd=0 http")][-1]
+    assert adopted["FORCE_BIND_REQUESTED"] == "tcp [::]:80"
+    assert adopted["MESSAGE_ID"] == "0f7df1c705b24a42b9dd47d163e7780f"
+    assert adopted["OBJECT_PID"].isdigit() and adopted["OBJECT_COMM"] == "nginx"
+    assert adopted["PRIORITY"] == "6" and adopted["SYSLOG_IDENTIFIER"] == "force-bind"
+
+
+@pytest.fixture
+def redis(machine, units):
+    units("redis-server.socket", "[Socket]\nListenStream=127.0.0.1:6379\nListenStream=[::1]:6379\n"
+          "BindIPv6Only=ipv6-only\nFileDescriptorName=redis\n")
+    units("redis-server.service.d/socket.conf",
+          wrap(REDIS, "-v -m :6379=sd=redis", AMENDMENTS + "ExecPaths=/usr/bin/force-bind\n"))
+    machine.systemctl("start", "redis-server.socket")
+    return "redis-server.service"
+
+
+def ping(machine, address):
+    return machine.run("bash", "-c", f"exec 3<>/dev/tcp/{address}/6379; echo PING >&3; read -r line <&3; echo $line").stdout.strip()
+
+
+def test_redis_keeps_its_sandbox_and_is_served(machine, redis):
+    assert "+PONG" in ping(machine, "127.0.0.1")
+    assert machine.show(redis, "NoExecPaths") == "/" and machine.show(redis, "PrivateUsers") == "yes"
+    pid = machine.show(redis, "MainPID")
+    assert "redis" in machine.run("readlink", f"/proc/{pid}/exe").stdout
+    assert "+PONG" in ping(machine, "::1")
+    sockets = machine.run("ss", "-ltnH").stdout
+    assert sockets.count(":6379") == 2, sockets
+
+
+def test_redis_restarts_under_load_and_nobody_is_refused(machine, redis):
+    assert "+PONG" in ping(machine, "127.0.0.1")
+    counts = under_load(machine, 6379, "PING\\r\\n", 5, redis)
+    assert counts["answered"] > 100
+    assert counts["refused"] == 0 and counts["other"] == 0, counts
+
+
+# --- what the manager sees ---------------------------------------------------------------------------------------
+
+
+def script(machine, name, code):
+    """A program in the machine."""
+    machine.write(f"/usr/local/bin/{name}", "#!/usr/bin/python3\n" + harness.textwrap.dedent(code), 0o755)
+    return f"/usr/local/bin/{name}"
+
+
+def test_forking_service_without_pid_file_gets_its_main_process(machine, units):
+    program = script(machine, "forker", """
+        import os, socket
+        if os.fork(): os._exit(0)
+        s = socket.socket(); s.bind(("127.0.0.1", 7001)); s.listen(5)
+        if os.fork() == 0:
+            while True: os.read(os.pipe()[0], 1)
+        while True:
+            c, _ = s.accept(); c.sendall(str(os.getpid()).encode()); c.close()
+    """)
+    units("forker.socket", "[Socket]\nListenStream=127.0.0.1:7001\n")
+    units("forker.service", f"[Service]\nType=forking\nNotifyAccess=all\n"
+          f"ExecStart=/usr/bin/force-bind -a -- {program}\n")
+    machine.systemctl("start", "forker.socket")
+    pid = machine.run("bash", "-c", "cat </dev/tcp/127.0.0.1/7001").stdout
+    harness.wait_until(lambda: machine.show("forker.service", "MainPID") == pid)
+    machine.systemctl("stop", "forker.service")
+    assert machine.show("forker.service", "Result") == "success"
+    no_process_left(machine)
+
+
+def test_forking_service_that_listens_before_it_forks_gets_its_main_process(machine, units):
+    program = script(machine, "forker", """
+        import os, socket
+        s = socket.socket(); s.bind(("127.0.0.1", 7001)); s.listen(5)
+        if os.fork(): os._exit(0)
+        if os.fork() == 0:
+            while True: os.read(os.pipe()[0], 1)
+        while True:
+            c, _ = s.accept(); c.sendall(str(os.getpid()).encode()); c.close()
+    """)
+    units("forker.socket", "[Socket]\nListenStream=127.0.0.1:7001\n")
+    units("forker.service", f"[Service]\nType=forking\nNotifyAccess=all\n"
+          f"ExecStart=/usr/bin/force-bind -a -- {program}\n")
+    machine.systemctl("start", "forker.socket")
+    pid = machine.run("bash", "-c", "cat </dev/tcp/127.0.0.1/7001").stdout
+    harness.wait_until(lambda: machine.show("forker.service", "MainPID") == pid)
+
+
+@pytest.mark.parametrize("access", ["all", "main"])
+def test_service_is_active_when_its_socket_listens_and_status_says_what_is_missing(machine, units, access):
+    program = script(machine, "slow", """
+        import os, socket, time
+        s = socket.socket(); s.bind(("127.0.0.1", 7002))
+        while not os.path.exists("/run/go"): time.sleep(0.01)
+        s.listen(5)
+        while True: s.accept()[0].close()
+    """)
+    machine.run("rm", "-f", "/run/go")
+    units("slow.socket", "[Socket]\nListenStream=127.0.0.1:7002\n")
+    units("slow.service", f"[Service]\nType=notify\nNotifyAccess={access}\n"
+          f"ExecStart=/usr/bin/force-bind --ready=listen -m :7002=sd=slow.socket -- {program}\n")
+    machine.systemctl("start", "slow.socket")
+    machine.systemctl("start", "--no-block", "slow.service")
+    harness.wait_until(lambda: "waiting for listen() on slow.socket 127.0.0.1:7002" in machine.show("slow.service", "StatusText"))
+    assert machine.systemctl("is-active", "slow.service", check=False) == "activating"
+    machine.run("touch", "/run/go")
+    harness.wait_until(lambda: machine.systemctl("is-active", "slow.service", check=False) == "active")
+    assert machine.show("slow.service", "StatusText") == "1 socket adopted, 0 bound"
+
+
+@pytest.mark.parametrize("end,result,code,status", [("exit 3", "exit-code", "1", "3"), ("kill -SEGV $$", "signal", "2", "11"),
+                                                    ("exit 0", "success", "1", "0")])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_failure_shows_as_without_us(machine, units, end, result, code, status, wrapped):
+    prefix = "/usr/bin/force-bind -m :7003=sd=0 -- " if wrapped else ""
+    units("failing.service", f"[Service]\nExecStart={prefix}/bin/sh -c '{end.replace('$', '$$')}'\n")
+    machine.systemctl("start", "failing.service")
+    harness.wait_until(lambda: machine.show("failing.service", "ActiveState") in ("failed", "inactive"))
+    assert machine.show("failing.service", "Result") == result
+    assert machine.show("failing.service", "ExecMainStatus") == status
+
+
+def test_service_of_nobody_without_new_privileges_is_served(machine, units):
+    program = script(machine, "server", """
+        import os, socket
+        s = socket.socket(); s.bind(("0.0.0.0", 80)); s.listen(5)
+        while True:
+            c, _ = s.accept(); c.sendall(str(os.getuid()).encode()); c.close()
+    """)
+    units("server.socket", "[Socket]\nListenStream=0.0.0.0:80\n")
+    units("server.service", "[Service]\nUser=nobody\nNoNewPrivileges=yes\nPrivateTmp=yes\nProtectSystem=strict\n"
+          f"ProtectProc=invisible\nPrivateNetwork=yes\nExecStart=/usr/bin/force-bind -a -- {program}\n")
+    machine.systemctl("start", "server.socket")
+    assert machine.run("bash", "-c", "cat </dev/tcp/127.0.0.1/80").stdout == "65534"
+
+
+def test_dynamic_user_with_a_system_call_filter_is_served(machine, units):
+    program = script(machine, "server", """
+        import socket
+        s = socket.socket(); s.bind(("0.0.0.0", 80)); s.listen(5)
+        while True:
+            c, _ = s.accept(); c.sendall(b"served"); c.close()
+    """)
+    units("server.socket", "[Socket]\nListenStream=0.0.0.0:80\n")
+    units("server.service", "[Service]\nDynamicUser=yes\nSystemCallFilter=@system-service\nSystemCallArchitectures=native\n"
+          "MemoryDenyWriteExecute=yes\nRestrictAddressFamilies=AF_INET AF_UNIX\nRestrictNamespaces=yes\nCapabilityBoundingSet=\n"
+          f"{AMENDMENTS}ExecStart=/usr/bin/force-bind -a -- {program}\n")
+    machine.systemctl("start", "server.socket")
+    assert machine.run("bash", "-c", "cat </dev/tcp/127.0.0.1/80").stdout == "served"
+
+
+def test_system_call_filter_without_the_amendment_fails_with_124_and_says_what_to_add(machine, units):
+    units("blocked.service", "[Service]\nSystemCallFilter=@system-service\n"
+          "ExecStart=/usr/bin/force-bind -m :7004=sd=0 -- /bin/true\n")
+    machine.systemctl("start", "blocked.service", check=False)
+    harness.wait_until(lambda: machine.show("blocked.service", "ActiveState") == "failed")
+    assert machine.show("blocked.service", "ExecMainStatus") == "124"
+    assert "SystemCallFilter=seccomp pidfd_open pidfd_getfd process_vm_readv" in machine.journal("-u", "blocked.service")
+
+
+def test_unix_socket_unit_survives_unlink_and_shutdown_by_the_daemon(machine, units):
+    program = script(machine, "local", """
+        import os, socket
+        if os.path.exists("/run/local.sock"): os.unlink("/run/local.sock")
+        s = socket.socket(socket.AF_UNIX); s.bind("/run/local.sock"); s.listen(5); os.chmod("/run/local.sock", 0o600)
+        c, _ = s.accept(); c.sendall(b"served"); c.close()
+        s.shutdown(socket.SHUT_RDWR); os.unlink("/run/local.sock")
+    """)
+    units("local.socket", "[Socket]\nListenStream=/run/local.sock\n")
+    units("local.service", f"[Service]\nExecStart=/usr/bin/force-bind -a -- {program}\n")
+    machine.systemctl("start", "local.socket")
+    client = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/local.sock'); print(s.recv(10).decode())"
+    for _ in range(3):
+        assert machine.run("/usr/bin/python3", "-c", client).stdout.strip() == "served"
+        harness.wait_until(lambda: machine.systemctl("is-active", "local.service", check=False) == "inactive")
+    assert machine.systemctl("is-active", "local.socket") == "active"
+    assert machine.run("stat", "-c", "%a", "/run/local.sock").stdout.strip() == "600"
+
+
+def test_tcp_socket_unit_survives_shutdown_by_the_daemon(machine, units):
+    program = script(machine, "once", """
+        import socket
+        s = socket.socket(); s.bind(("127.0.0.1", 7005)); s.listen(5)
+        c, _ = s.accept(); c.sendall(b"served"); c.close(); s.shutdown(socket.SHUT_RDWR)
+    """)
+    units("once.socket", "[Socket]\nListenStream=127.0.0.1:7005\n")
+    units("once.service", f"[Service]\nExecStart=/usr/bin/force-bind -a -- {program}\n")
+    machine.systemctl("start", "once.socket")
+    for _ in range(3):
+        assert machine.run("bash", "-c", "cat </dev/tcp/127.0.0.1/7005").stdout == "served"
+        harness.wait_until(lambda: machine.systemctl("is-active", "once.service", check=False) == "inactive")
+    assert machine.systemctl("is-active", "once.socket") == "active"
+
+
+def test_killed_daemon_is_restarted_and_nobody_is_refused(machine, units):
+    program = script(machine, "server", """
+        import socket
+        s = socket.socket(); s.bind(("127.0.0.1", 7006)); s.listen(5)
+        while True:
+            c, _ = s.accept(); c.recv(100); c.sendall(b"served"); c.close()
+    """)
+    units("server.socket", "[Socket]\nListenStream=127.0.0.1:7006\n")
+    units("server.service", "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=always\nRestartSec=0\n"
+          f"ExecStart=/usr/bin/force-bind -a -- {program}\n")
+    machine.systemctl("start", "server.socket")
+    client = machine.start("/usr/bin/python3", "-c", LOAD, "127.0.0.1", "7006", "5", "hello", stdout=subprocess.PIPE)
+    try:
+        assert client.stdout.readline() == "started\n"
+        for _ in range(10):
+            pid = harness.wait_until(lambda: machine.show("server.service", "MainPID").replace("0", "", 1) and
+                                     machine.show("server.service", "MainPID"))
+            machine.run("kill", "-KILL", pid, check=False)
+            harness.wait_until(lambda: machine.show("server.service", "MainPID") not in ("0", pid))
+        counts = json.loads(client.stdout.readline())
+    finally:
+        client.kill()
+        client.wait()
+        client.stdout.close()
+    assert counts["answered"] > 100 and counts["refused"] == 0 and counts["other"] == 0, counts
