@@ -325,7 +325,7 @@ static int read_unix_step(struct cursor *cursor, struct step *step) {
 
 /* IP | IP ":" PORT | ":" PORT | HOST ":" PORT */
 static int read_place_step(struct cursor *cursor, struct step *step) {
-        struct cursor host = until(cursor, ":[]/ ");
+        struct cursor host = until(cursor, ":[]/ "), begin;
         uint32_t port = 0;
         bool numeric = true;
         int r;
@@ -352,8 +352,9 @@ static int read_place_step(struct cursor *cursor, struct step *step) {
                 return 0;
         if (!skip(cursor, ":"))
                 return fail(cursor, "expected \":PORT\"");
+        begin = *cursor;
         if (!read_number(cursor, UINT16_MAX, &port) || cursor->at < cursor->end)
-                return fail(cursor, "expected a port (0 to %u)", UINT16_MAX);
+                return fail(&begin, "expected a port (0 to %u)", UINT16_MAX);
         step->has_port = true;
         step->address.port = port;
         return 0;

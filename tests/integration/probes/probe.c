@@ -18,7 +18,8 @@
 
 static int bind_once(int port) {
         struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t) port)};
-        int fd = socket(AF_INET, SOCK_STREAM, 0), r = bind(fd, (struct sockaddr *) &in, sizeof(in)), error = errno;
+        int fd = socket(AF_INET, SOCK_STREAM, 0), r = bind(fd, (struct sockaddr *) &in, sizeof(in)),
+            error = errno;
 
         close(fd);
         errno = error;
@@ -172,7 +173,8 @@ static int unusual(int port) {
         in->sin_port = htons((uint16_t) port);
         print_result("128", bind(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *) &storage, 128));
         in->sin_family = AF_UNSPEC;
-        print_result("unspecified", bind(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *) in, sizeof(*in)));
+        print_result("unspecified",
+                     bind(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *) in, sizeof(*in)));
         return 0;
 }
 

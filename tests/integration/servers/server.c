@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Answers each connection with a line "served FAMILY": server PORT. Without libc's wrappers where RAW is set; by
- * i386's socketcall() where SOCKETCALL is. */
+/* Answers each connection with a line "served FAMILY": server PORT. Without libc's wrappers where RAW is
+ * set; by i386's socketcall() where SOCKETCALL is. */
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
