@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What answer.c (bind) and its sisters, one for each kind of call, share. */
+/* What answer.c and its parts, one for each kind of call, share. */
 
 #include "answer.h"
 #include "call.h"
@@ -14,6 +14,9 @@ struct passed_socket *find_passed(const struct answerer *answerer, uint64_t cook
 /* Answers a call of which we could not learn what it asks for. */
 void answer_refused_access(struct answerer *answerer, const struct target *target, const char *call,
                            int error);
+
+/* answer-bind.c: adopts, parks, binds elsewhere or as asked, refuses. */
+void answer_bind(struct answerer *answerer, const struct target *target, const struct call *call);
 
 /* answer-listen.c: an adopted socket's backlog does not get smaller than the unit's. */
 void answer_listen(struct answerer *answerer, const struct target *target, const struct call *call);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "answer-private.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -50,7 +51,7 @@ static int shut_down_for_target(struct answerer *answerer, const struct target *
 void answer_shutdown(struct answerer *answerer, const struct target *target, const struct call *call) {
         _cleanup_close_ int fd = target_get_fd(target, call->fd);
         const struct passed_socket *passed = NULL;
-        char address[ADDRESS_STRING_MAX];
+        char address[ADDRESS_STRING_MAX], result[ADDRESS_STRING_MAX + 300];
         uint64_t cookie = 0;
         socklen_t length = sizeof(cookie);
         int r;
@@ -73,10 +74,13 @@ void answer_shutdown(struct answerer *answerer, const struct target *target, con
                 r = 0;
         }
         (void) listener_answer(target->listener, target->id, r);
+        (void) snprintf(result, sizeof(result),
+                        "done to a socket of the program's own; passed socket %s, %s, stays open",
+                        passed->name, address_format(&passed->address, address));
         log_decision(LOG_INFO, &(struct log_entry){
                                        .message_id = MESSAGE_GUARDED,
                                        .tid = target->tid,
                                        .requested = "shutdown()",
-                                       .result = address_format(&passed->address, address),
+                                       .result = result,
                                });
 }

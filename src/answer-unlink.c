@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "notification.h"
@@ -19,7 +20,7 @@ static const struct passed_socket *find_path(const struct answerer *answerer, co
 void answer_unlink(struct answerer *answerer, const struct target *target, const struct call *call) {
         const struct passed_socket *passed = NULL;
         int directory_fd = call->kind == CALL_UNLINKAT ? call->fd : AT_FDCWD;
-        char path[PATH_MAX], address[ADDRESS_STRING_MAX];
+        char path[PATH_MAX], address[ADDRESS_STRING_MAX], result[ADDRESS_STRING_MAX + 300];
         struct stat st;
 
         if ((call->kind == CALL_UNLINK || (call->number & AT_REMOVEDIR) == 0) &&
@@ -32,10 +33,12 @@ void answer_unlink(struct answerer *answerer, const struct target *target, const
                 return;
         }
         (void) listener_answer(target->listener, target->id, 0);
+        (void) snprintf(result, sizeof(result), "not done, it belongs to passed socket %s, %s", passed->name,
+                        address_format(&passed->address, address));
         log_decision(LOG_INFO, &(struct log_entry){
                                        .message_id = MESSAGE_GUARDED,
                                        .tid = target->tid,
                                        .requested = "unlink()",
-                                       .result = address_format(&passed->address, address),
+                                       .result = result,
                                });
 }

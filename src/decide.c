@@ -275,6 +275,22 @@ const struct passed_socket *policy_find_wider(const struct policy *policy,
         return NULL;
 }
 
+const struct passed_socket *policy_find_unserved(const struct policy *policy,
+                                                 const struct bind_request *request,
+                                                 const struct passed_socket *adopted) {
+        if (request->kind.domain != AF_INET6 || !adopted->v6only ||
+            !receives_ipv4(&request->kind, request->v6only, &request->address))
+                return NULL;
+        for (size_t i = 0; i < policy->n_passed; i++) {
+                const struct passed_socket *passed = &policy->passed[i];
+
+                if (!passed->used && passed->kind.domain == AF_INET &&
+                    passed->address.port == adopted->address.port && family_fit(request, passed) != FIT_NONE)
+                        return passed;
+        }
+        return NULL;
+}
+
 bool policy_adopts(const struct policy *policy) {
         for (size_t i = 0; i < policy->n_rules; i++)
                 if (rule_adopts(&policy->rules[i]))

@@ -59,6 +59,12 @@ int decision_address(const struct decision *decision, const struct bind_request 
 const struct passed_socket *policy_find_wider(const struct policy *policy,
                                               const struct bind_request *request);
 
+/* After this request got the passed socket: the AF_INET passed socket of the same port that the program will
+ * not ask for any more, because its one socket for both families got an IPv6-only one. NULL: none. */
+const struct passed_socket *policy_find_unserved(const struct policy *policy,
+                                                 const struct bind_request *request,
+                                                 const struct passed_socket *adopted);
+
 /* Whether this step may ever give this passed socket: by number, name, or descriptor. */
 bool step_names_passed(const struct step *step, const struct passed_socket *passed);
 

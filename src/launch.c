@@ -19,8 +19,7 @@
 #include "supervisor.h"
 #include "util.h"
 
-/* --- what to trap
- * ------------------------------------------------------------------------------------------------ */
+/* --- what to trap --- */
 
 static bool binds_short_addresses(const struct policy *policy) {
         for (size_t i = 0; i < policy->n_rules; i++)
@@ -59,8 +58,7 @@ static unsigned find_traps(const struct launch *launch) {
         return traps;
 }
 
-/* --- starting the supervisor
- * -------------------------------------------------------------------------------------- */
+/* --- starting the supervisor --- */
 
 /* Like fork(), but the child is one that a plain wait() of ours does not see and that sends no SIGCHLD:
  * whatever the target inherits, it meets no trace of it (clone(2), "exit signal", and waitpid(2), __WCLONE).
@@ -167,8 +165,7 @@ static int start_supervisor(const struct supervisor *supervisor, int channel) {
         return 0;
 }
 
-/* --- becoming the target
- * ------------------------------------------------------------------------------------------ */
+/* --- becoming the target --- */
 
 static void explain_filter_failure(enum filter_failure failure, int error) {
         switch (failure) {
@@ -202,7 +199,10 @@ static int expect(int channel, enum channel_byte wanted) {
 
         if (r == (int) wanted)
                 return 0;
-        if (r == CHANNEL_BLIND)
+        if (r == CHANNEL_OLD_KERNEL)
+                log_message(LOG_ERR, "this kernel cannot put descriptors into another process "
+                                     "(SECCOMP_IOCTL_NOTIF_ADDFD, Linux 5.9 or later)");
+        else if (r == CHANNEL_BLIND)
                 log_message(LOG_ERR,
                             "the kernel does not let the supervisor look into the target (pidfd_getfd() is "
                             "refused: a security module, or a ptrace policy such as "

@@ -56,6 +56,12 @@ bool listener_call_waits(int listener, uint64_t id) {
         return ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
+bool listener_can_set_fd(int listener) {
+        /* No call has this ID, so nothing is done: ENOENT, or EINVAL from a kernel that does not know the
+         * request. */
+        return listener_set_fd(listener, 0, STDIN_FILENO, STDIN_FILENO, false) != -EINVAL;
+}
+
 int listener_set_fd(int listener, uint64_t id, int fd, int target_fd, bool close_on_exec) {
         struct seccomp_notif_addfd addfd = {
                 .id = id,

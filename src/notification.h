@@ -26,5 +26,8 @@ int listener_continue(int listener, uint64_t id);
  * because process and thread IDs are used again. */
 bool listener_call_waits(int listener, uint64_t id);
 
+/* Whether the kernel has SECCOMP_IOCTL_NOTIF_ADDFD (5.9). */
+bool listener_can_set_fd(int listener);
+
 /* Puts a copy of fd at target_fd in the process that made the call, in the place of what is there. */
 int listener_set_fd(int listener, uint64_t id, int fd, int target_fd, bool close_on_exec);

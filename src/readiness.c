@@ -175,6 +175,13 @@ void readiness_status(const struct readiness *readiness, char buffer[static READ
                         separator = ", ";
                 }
 
+        if (readiness->unserved && !readiness->unserved->used)
+                append(buffer,
+                       "; %s %s is not served: the program has one socket for both families; the .socket "
+                       "unit "
+                       "needs one ListenStream=%u",
+                       readiness->unserved->name, address_format(&readiness->unserved->address, text),
+                       readiness->unserved->address.port);
         if (readiness_parked_in_vain(readiness))
                 append(buffer,
                        "; %s is not served: the passed socket is dual-stack, the program uses IPv4 only; "

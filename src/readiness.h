@@ -35,9 +35,10 @@ struct readiness {
         bool *rule_met; /* for each rule of the policy */
         struct bound_socket bound[READINESS_BOUND_MAX];
         unsigned n_bound;
-        bool served_without_passed;       /* --auto, nothing passed: the target serves something */
-        struct address parked;            /* the latest address that was parked; AF_UNSPEC: none */
-        struct passed_socket *parked_for; /* the dual-stack socket it waits for */
+        bool served_without_passed;           /* --auto, nothing passed: the target serves something */
+        struct address parked;                /* the latest address that was parked; AF_UNSPEC: none */
+        struct passed_socket *parked_for;     /* the dual-stack socket it waits for */
+        const struct passed_socket *unserved; /* see policy_find_unserved(); NULL: none */
 };
 
 /* rule_met is taken from the caller: policy->n_rules entries, all false. */

@@ -29,6 +29,7 @@ struct running {
         struct readiness readiness;
         int channel; /* closes when the program is executed; -1 then */
         int first_process_fd;
+        bool executed; /* the program */
         bool first_process_gone;
         bool manager_listens;
         bool ready_sent, main_process_sent;
@@ -43,8 +44,7 @@ static int64_t now_ms(void) {
         return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* --- getting out of everybody's way
- * ------------------------------------------------------------------------ */
+/* --- getting out of everybody's way --- */
 
 /* The service's cgroup gets signals that are meant for the target. SIGCHLD stays, for our own children. */
 static void ignore_signals(void) {
@@ -137,8 +137,7 @@ static void detach(const struct supervisor *supervisor, int channel) {
         }
 }
 
-/* --- what the service manager is told
- * ----------------------------------------------------------------------- */
+/* --- what the service manager is told --- */
 
 static void send_ready(struct running *running, const char *status) {
         char state[READINESS_STATUS_MAX + 32];
@@ -206,15 +205,29 @@ static void complain_about_parked(struct running *running) {
                 (void) manager_notify(running->supervisor->first_process, "ERRNO=97"); /* EAFNOSUPPORT */
 }
 
-/* --- the loop
- * -------------------------------------------------------------------------------------------------- */
+/* Clients that wait on a socket which nobody took start the service again and again. */
+static void complain_about_unused(const struct running *running) {
+        const struct policy *policy = running->supervisor->policy;
+        char text[ADDRESS_STRING_MAX];
+
+        for (size_t i = 0; i < policy->n_passed; i++)
+                if (!policy->passed[i].used && !policy->passed[i].inherited)
+                        log_message(LOG_WARNING,
+                                    "nothing has adopted passed socket %s, %s: no bind that a rule gives it "
+                                    "to was made",
+                                    policy->passed[i].name,
+                                    address_format(&policy->passed[i].address, text));
+}
+
+/* --- the loop --- */
 
 /* The channel ends when the program is executed; before that a byte says that it could not be. */
 static void handle_channel(struct running *running) {
         int r = channel_receive(running->channel, NULL);
 
         replace_fd(&running->channel, -1);
-        if (r == 0 && running->supervisor->ready_mode == READY_EXEC)
+        running->executed = r == 0;
+        if (running->executed && running->supervisor->ready_mode == READY_EXEC)
                 send_ready(running, "");
 }
 
@@ -268,8 +281,7 @@ static void loop(struct running *running) {
         }
 }
 
-/* --- start
- * ------------------------------------------------------------------------------------------------------- */
+/* --- start --- */
 
 /* Finds out which inode is each passed socket's path, to know it when the target unlinks it. */
 static void read_paths(struct answerer *answerer) {
@@ -318,6 +330,8 @@ static int start(struct running *running, int channel) {
         if (running->first_process_fd >= 0)
                 probe = pidfd_getfd(running->first_process_fd, STDERR_FILENO, 0);
         r = running->first_process_fd < 0 || (probe < 0 && errno != EBADF) ? CHANNEL_BLIND : CHANNEL_READY;
+        if (!listener_can_set_fd(running->answerer.listener))
+                r = CHANNEL_OLD_KERNEL;
         return channel_send(channel, (char) r, -1);
 }
 
@@ -332,6 +346,8 @@ _Noreturn void supervisor_run(const struct supervisor *supervisor, int channel) 
 
         if (start(&running, running.channel) >= 0) {
                 loop(&running);
+                if (running.executed)
+                        complain_about_unused(&running);
                 answerer_clean_up(&running.answerer);
         }
         free(running.answerer.states);

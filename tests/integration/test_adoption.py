@@ -385,3 +385,21 @@ def test_connected_datagram_socket_is_free_again_for_the_next_target(runner):
     """
     assert output(runner, code, [passed]) == "free"
     assert output(runner, code, [passed]) == "free"
+
+
+def test_ipv4_socket_that_a_dual_stack_program_leaves_unserved_is_named(runner, notify):
+    four, six = tcp_socket("0.0.0.0", 8080), tcp6_socket("::", 8080, v6only=True)
+    process = runner.force_bind(["--auto", "--ready=listen"], python("""
+        import socket
+        s = socket.socket(socket.AF_INET6); s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        s.bind(("::", 8080)); s.listen(1); s.accept()
+    """), [four, six], names=["web", "web"], env={"NOTIFY_SOCKET": notify.path})
+    hint = harness.wait_until(lambda: [line for line in notify.lines() if "web 0.0.0.0:8080 is not served" in line])
+    assert "one ListenStream=8080" in hint[0]
+    assert "nobody serves passed socket web, 0.0.0.0:8080" in process.stderr
+
+
+def test_passed_socket_that_nothing_adopts_is_named_at_the_end(runner):
+    process = runner.force_bind(["-m", ":8080=sd=web"], ["true"], [tcp_socket("127.0.0.1", 8081)], names=["web"])
+    assert process.wait() == 0
+    harness.wait_until(lambda: "nothing has adopted passed socket web, 127.0.0.1:8081" in process.stderr)

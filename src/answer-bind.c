@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "answer-private.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "notification.h"
+#include "park.h"
+#include "replace.h"
+#include "unix-path.h"
+
+/* A signal may end the call before the answer arrives, and then the target makes it again, on a socket for
+ * which it has been carried out already (seccomp_unotify(2), SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV). */
+static void answer_success(struct answerer *answerer, const struct target *target, uint64_t cookie) {
+        if (listener_answer(target->listener, target->id, 0) != -ENOENT)
+                return;
+        answerer->unanswered[answerer->next_unanswered++ % UNANSWERED_MAX] = cookie;
+}
+
+static bool take_unanswered(struct answerer *answerer, uint64_t cookie) {
+        for (size_t i = 0; i < UNANSWERED_MAX; i++)
+                if (answerer->unanswered[i] == cookie) {
+                        answerer->unanswered[i] = 0;
+                        return true;
+                }
+        return false;
+}
+
+struct bind_call {
+        struct answerer *answerer;
+        const struct target *target;
+        const struct call *call;
+        int fd; /* a copy of the target's socket */
+        struct socket_info info;
+        struct sockaddr_storage sockaddr;
+        struct bind_request request;
+        char path[UNIX_PATH_MAX];
+        char asked[ADDRESS_STRING_MAX + 16]; /* for the log */
+};
+
+/* Room for the description of a result */
+#define RESULT_MAX (ADDRESS_STRING_MAX + 300)
+
+static void log_bind(const struct bind_call *bind_call, int priority, const char *message_id,
+                     const struct decision *decision, const char *result) {
+        struct log_entry entry = {
+                .message_id = message_id,
+                .tid = bind_call->target->tid,
+                .requested = bind_call->asked,
+                .rule = decision && decision->rule ? decision->rule->text
+                                                   : (decision && decision->automatic ? "auto" : NULL),
+                .result = result,
+        };
+
+        log_decision(priority, &entry);
+}
+
+static void describe_request(struct bind_call *bind_call) {
+        const char *protocol = protocol_name(bind_call->info.kind.protocol);
+        char text[ADDRESS_STRING_MAX];
+
+        (void) snprintf(bind_call->asked, sizeof(bind_call->asked), "%s%s%s", protocol ? protocol : "",
+                        protocol ? " " : "", address_format(&bind_call->request.address, text));
+}
+
+/* The passed socket whose path this is, whatever way it is written */
+static const struct passed_socket *find_same_file(const struct bind_call *bind_call, const char *path) {
+        const struct answerer *answerer = bind_call->answerer;
+        struct stat st;
+
+        if (!answerer->guards_paths || unix_path_stat(bind_call->target, AT_FDCWD, path, &st) < 0)
+                return NULL;
+        for (size_t i = 0; i < answerer->policy->n_passed; i++)
+                if (answerer->states[i].inode != 0 && answerer->states[i].inode == st.st_ino &&
+                    answerer->states[i].device == st.st_dev)
+                        return &answerer->policy->passed[i];
+        return NULL;
+}
+
+/* The kernel binds a socket once. */
+static bool is_bound(const struct bind_call *bind_call) {
+        struct address address;
+
+        if (socket_address_read(bind_call->fd, bind_call->info.kind.domain, &address) < 0)
+                return false;
+        if (address.family == AF_UNIX)
+                return address.unix_length > 0;
+        return address_is_ip(&address) && address.port != 0;
+}
+
+/* Learns what was asked for. Returns 0, or the errno to answer with. A malformed address, or a socket that
+ * is bound already, is for the kernel to refuse, which it does on our copies of both; 1 if it does not. */
+static int read_request(struct bind_call *bind_call) {
+        struct bind_request *request = &bind_call->request;
+        const struct call *call = bind_call->call;
+        int r;
+
+        r = target_read(bind_call->target, call->pointer, &bind_call->sockaddr, call->length);
+        if (r < 0)
+                return r;
+        request->kind = bind_call->info.kind;
+        request->v6only = bind_call->info.v6only;
+        r = address_from_sockaddr(&bind_call->sockaddr, call->length, request->kind.domain,
+                                  &request->address);
+        if (r < 0 || is_bound(bind_call))
+                return bind(bind_call->fd, (const struct sockaddr *) &bind_call->sockaddr, call->length) < 0
+                               ? -errno
+                               : 1;
+        if (address_is_unix_path(&request->address)) {
+                char path[ADDRESS_UNIX_MAX + 1] = {};
+
+                memcpy(path, request->address.unix_name, request->address.unix_length);
+                r = unix_path_absolute(bind_call->target, path, bind_call->path);
+                if (r >= 0)
+                        request->path = bind_call->path;
+                request->same_file = find_same_file(bind_call, path);
+        }
+        describe_request(bind_call);
+        return 0;
+}
+
+static struct passed_state *state_of(const struct answerer *answerer, const struct passed_socket *passed) {
+        return &answerer->states[passed - answerer->policy->passed];
+}
+
+/* What an earlier target left behind on the shared socket goes; a datagram socket's peer cannot be ours. */
+static void disconnect_datagram(const struct passed_socket *passed) {
+        struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+        struct sockaddr_storage peer;
+        socklen_t length = sizeof(peer);
+
+        if (passed->kind.type == SOCK_DGRAM && address_is_ip(&passed->address) &&
+            getpeername(passed->fd, (struct sockaddr *) &peer, &length) == 0)
+                (void) connect(passed->fd, &nobody, sizeof(nobody));
+}
+
+/* Puts fd in the place of the target's socket. Our copy goes at once: its epoll registrations go with the
+ * last. */
+static int put_in_place(struct bind_call *bind_call, int fd) {
+        int r;
+
+        replay_file_flags(bind_call->fd, fd, bind_call->call->fd);
+        r = replace_socket(bind_call->target, bind_call->fd, bind_call->call->fd, fd);
+        if (r >= 0)
+                replace_fd(&bind_call->fd, -1);
+        return r;
+}
+
+/* The program has one socket for both families, the unit has one for each. */
+static void complain_about_unserved(struct bind_call *bind_call, const struct passed_socket *adopted) {
+        struct readiness *readiness = bind_call->answerer->readiness;
+        const struct passed_socket *unserved =
+                policy_find_unserved(bind_call->answerer->policy, &bind_call->request, adopted);
+        char text[ADDRESS_STRING_MAX];
+
+        if (!unserved || readiness->unserved == unserved)
+                return;
+        readiness->unserved = unserved;
+        log_message(LOG_WARNING,
+                    "nobody serves passed socket %s, %s: the program has one socket for both families, and "
+                    "it got "
+                    "the IPv6 one; the .socket unit needs one ListenStream=%u in the place of two",
+                    unserved->name, address_format(&unserved->address, text), unserved->address.port);
+}
+
+static int adopt(struct bind_call *bind_call, const struct decision *decision) {
+        struct answerer *answerer = bind_call->answerer;
+        struct passed_socket *passed = decision->passed;
+        struct passed_state *state = state_of(answerer, passed);
+        char address[ADDRESS_STRING_MAX], result[RESULT_MAX];
+        unsigned n_failed;
+        int r;
+
+        if (!state->known) {
+                struct socket_info info = {.kind = passed->kind};
+
+                state->known = socket_options_read(passed->fd, &info);
+        }
+        n_failed = socket_options_replay(bind_call->fd, &bind_call->info, passed->fd, state->known);
+        if (n_failed > 0)
+                log_message(LOG_DEBUG, "%s: %u socket options could not be carried over", bind_call->asked,
+                            n_failed);
+        disconnect_datagram(passed);
+        r = put_in_place(bind_call, passed->fd);
+        if (r < 0)
+                return r;
+        readiness_adopted(answerer->readiness, decision->rule, passed, &bind_call->request.address);
+        answer_success(answerer, bind_call->target, passed->cookie);
+
+        (void) snprintf(result, sizeof(result), "adopted %s=%u %s, %s", passed->inherited ? "fd" : "sd",
+                        passed->index, passed->name, address_format(&passed->address, address));
+        log_bind(bind_call, LOG_INFO, MESSAGE_ADOPTED, decision, result);
+        complain_about_unserved(bind_call, passed);
+        return 0;
+}
+
+static int park(struct bind_call *bind_call, const struct decision *decision) {
+        const struct address *address = &bind_call->request.address;
+        _cleanup_close_ int parked = make_parked_socket(&bind_call->info, address);
+        char text[ADDRESS_STRING_MAX], result[RESULT_MAX];
+        uint64_t cookie = bind_call->info.cookie;
+        struct socket_info info;
+        int r;
+
+        if (parked >= 0) {
+                r = socket_info_read(parked, &info);
+                if (r < 0)
+                        return r;
+                cookie = info.cookie;
+                (void) socket_options_replay(bind_call->fd, &bind_call->info, parked, NULL);
+                r = put_in_place(bind_call, parked);
+        } else
+                r = park_in_place(bind_call->fd, address);
+        if (r < 0)
+                return r;
+
+        readiness_parked(bind_call->answerer->readiness, address, decision->passed);
+        answer_success(bind_call->answerer, bind_call->target, cookie);
+        (void) snprintf(result, sizeof(result),
+                        "parked: sd=%u %s, %s is dual-stack and goes to the IPv6 bind",
+                        decision->passed->index, decision->passed->name,
+                        address_format(&decision->passed->address, text));
+        log_bind(bind_call, LOG_INFO, MESSAGE_PARKED, decision, result);
+        return 0;
+}
+
+/* The target's IP socket becomes a Unix socket. */
+static int become_unix(struct bind_call *bind_call, const struct address *address, uint64_t *ret_cookie) {
+        struct answerer *answerer = bind_call->answerer;
+        struct socket_info info;
+        struct made_path made;
+        _cleanup_close_ int fd = make_unix_socket(bind_call->info.kind.type, address, &made);
+        int r;
+
+        if (fd < 0)
+                return fd;
+        r = socket_info_read(fd, &info);
+        if (r >= 0)
+                r = put_in_place(bind_call, fd);
+        if (r < 0) {
+                remove_made_path(&made);
+                return r;
+        }
+        if (answerer->n_made_paths < MADE_PATHS_MAX)
+                answerer->made_paths[answerer->n_made_paths++] = made;
+        *ret_cookie = info.cookie;
+        return 0;
+}
+
+/* Binds one address of a redirecting step. */
+static int bind_elsewhere(struct bind_call *bind_call, const struct step *step,
+                          const struct address *address, uint64_t *ret_cookie) {
+        struct sockaddr_storage sockaddr;
+        socklen_t length;
+
+        *ret_cookie = bind_call->info.cookie;
+        if (address->family == AF_UNIX && bind_call->info.kind.domain != AF_UNIX)
+                return become_unix(bind_call, address, ret_cookie);
+        /* A port that the rule names is the administrator's word; one that the target chose needs its
+         * rights. */
+        if (address->family == AF_UNIX || step->kind == STEP_HOST || step->has_port)
+                return bind_as_supervisor(bind_call->fd, address);
+        length = address_to_sockaddr(address, &sockaddr);
+        return bind_as_target(bind_call->target, bind_call->fd, bind_call->info.kind.domain, &sockaddr,
+                              length);
+}
+
+/* Tries the addresses of a redirecting step in order. */
+static int redirect(struct bind_call *bind_call, const struct decision *decision) {
+        const struct step *step = &decision->rule->steps[decision->step];
+        char text[ADDRESS_STRING_MAX], result[RESULT_MAX];
+        struct address address, bound;
+        uint64_t cookie;
+        int error = -EADDRNOTAVAIL, r;
+
+        for (size_t i = 0; i < decision->n_addresses; i++) {
+                r = decision_address(decision, &bind_call->request, i, &address);
+                if (r >= 0)
+                        r = bind_elsewhere(bind_call, step, &address, &cookie);
+                if (r < 0) {
+                        error = r;
+                        continue;
+                }
+                if (address.port == 0 &&
+                    socket_address_read(bind_call->fd, bind_call->info.kind.domain, &bound) == 0)
+                        address = bound;
+                readiness_bound(bind_call->answerer->readiness, decision->rule, &bind_call->info.kind,
+                                &address, cookie);
+                answer_success(bind_call->answerer, bind_call->target, cookie);
+                (void) snprintf(result, sizeof(result), "bound to %s", address_format(&address, text));
+                log_bind(bind_call, LOG_INFO, MESSAGE_REDIRECTED, decision, result);
+                return 0;
+        }
+        return error;
+}
+
+static int bind_as_asked(struct bind_call *bind_call, const struct decision *decision) {
+        int r = bind_as_target(bind_call->target, bind_call->fd, bind_call->info.kind.domain,
+                               &bind_call->sockaddr, bind_call->call->length);
+
+        if (r < 0)
+                return r;
+        readiness_bound(bind_call->answerer->readiness, decision->rule, &bind_call->info.kind,
+                        &bind_call->request.address, bind_call->info.cookie);
+        answer_success(bind_call->answerer, bind_call->target, bind_call->info.cookie);
+        log_bind(bind_call, LOG_INFO, MESSAGE_BOUND, decision,
+                 rule_adopts(decision->rule) ? "really bound, no socket was passed for it" : "really bound");
+        return 0;
+}
+
+static void leave_to_kernel(struct bind_call *bind_call, const struct decision *decision) {
+        const struct passed_socket *wider =
+                policy_find_wider(bind_call->answerer->policy, &bind_call->request);
+        char text[ADDRESS_STRING_MAX], result[RESULT_MAX];
+
+        readiness_bound_by_itself(bind_call->answerer->readiness, &bind_call->info.kind,
+                                  &bind_call->request.address);
+        (void) listener_continue(bind_call->target->listener, bind_call->target->id);
+        if (!wider) {
+                log_bind(bind_call, LOG_DEBUG, MESSAGE_LEFT_ALONE, decision, "left to the kernel");
+                return;
+        }
+        (void) snprintf(
+                result, sizeof(result),
+                "left to the kernel: passed socket %s is wider than what was asked; to give it all the "
+                "same: %s=sd=%s",
+                wider->name, address_format(&bind_call->request.address, text), wider->name);
+        log_bind(bind_call, LOG_WARNING, MESSAGE_LEFT_ALONE, decision, result);
+}
+
+static void refuse(struct bind_call *bind_call, const struct decision *decision) {
+        char text[ADDRESS_STRING_MAX], result[RESULT_MAX];
+
+        (void) listener_answer(bind_call->target->listener, bind_call->target->id, -decision->error);
+        if (decision->passed) {
+                (void) snprintf(
+                        result, sizeof(result),
+                        "refused with EAFNOSUPPORT: passed socket %s is dual-stack; the .socket unit needs "
+                        "ListenStream=%s",
+                        decision->passed->name, address_format(&bind_call->request.address, text));
+                log_bind(bind_call, LOG_WARNING, MESSAGE_DENIED, decision, result);
+                return;
+        }
+        (void) snprintf(result, sizeof(result), "refused with %s",
+                        strerrorname_np(decision->error) ? strerrorname_np(decision->error) : "an error");
+        log_bind(bind_call, LOG_INFO, MESSAGE_DENIED, decision, result);
+}
+
+/* Carries a decision out and answers. Returns 0; or the errno with which this step failed, and then nothing
+ * was answered. */
+static int carry_out(struct bind_call *bind_call, const struct decision *decision) {
+        switch (decision->verdict) {
+        case VERDICT_CONTINUE:
+                leave_to_kernel(bind_call, decision);
+                return 0;
+        case VERDICT_ADOPT:
+                return adopt(bind_call, decision);
+        case VERDICT_PARK:
+                return park(bind_call, decision);
+        case VERDICT_BIND:
+                return redirect(bind_call, decision);
+        case VERDICT_BIND_AS_ASKED:
+                return bind_as_asked(bind_call, decision);
+        case VERDICT_FAIL:
+                refuse(bind_call, decision);
+                return 0;
+        }
+        return -ENOSYS;
+}
+
+static void decide_and_carry_out(struct bind_call *bind_call) {
+        const struct policy *policy = bind_call->answerer->policy;
+        struct decision decision;
+        char result[RESULT_MAX];
+        int error = 0, r;
+
+        for (size_t step = 0;; step = decision.step + 1) {
+                decide(policy, &bind_call->request, step, &decision);
+                /* A redirection that failed is not followed by the address it was to lead away from. */
+                if (error < 0 && decision.verdict == VERDICT_BIND_AS_ASKED &&
+                    decision.step == decision.rule->n_steps)
+                        break;
+                r = carry_out(bind_call, &decision);
+                if (r >= 0 || !listener_call_waits(bind_call->target->listener, bind_call->target->id))
+                        return;
+                error = r;
+                if (!decision.rule || decision.step >= decision.rule->n_steps)
+                        break;
+        }
+        (void) listener_answer(bind_call->target->listener, bind_call->target->id, error);
+        (void) snprintf(result, sizeof(result), "failed with %s", strerrorname_np(-error));
+        log_bind(bind_call, LOG_INFO, MESSAGE_FAILED, &decision, result);
+}
+
+void answer_bind(struct answerer *answerer, const struct target *target, const struct call *call) {
+        struct bind_call bind_call = {.answerer = answerer, .target = target, .call = call};
+        int r;
+
+        /* move_addr_to_kernel(): EINVAL, unless the descriptor is wrong in the first place */
+        if (call->length > sizeof(bind_call.sockaddr) && call->arguments_fixed) {
+                (void) listener_continue(target->listener, target->id);
+                return;
+        }
+        bind_call.fd = target_get_fd(target, call->fd);
+        r = bind_call.fd < 0 ? bind_call.fd : socket_info_read(bind_call.fd, &bind_call.info);
+        if (r >= 0 && call->length > sizeof(bind_call.sockaddr))
+                r = -EINVAL;
+        if (r >= 0 && take_unanswered(answerer, bind_call.info.cookie)) {
+                (void) listener_answer(target->listener, target->id, 0);
+                close_fd(&bind_call.fd);
+                return;
+        }
+        if (r >= 0)
+                r = read_request(&bind_call);
+
+        if (r == -EPERM || r == -EACCES || r == -EMFILE || r == -ENFILE)
+                answer_refused_access(answerer, target, "bind()", r);
+        else if (r != 0)
+                (void) listener_answer(target->listener, target->id, r < 0 ? r : 0);
+        else
+                decide_and_carry_out(&bind_call);
+        close_fd(&bind_call.fd);
+}
