@@ -393,6 +393,24 @@ static void decide_and_carry_out(struct bind_call *bind_call) {
         log_bind(bind_call, LOG_INFO, MESSAGE_FAILED, &decision, result);
 }
 
+bool answer_unconcerned_bind(struct answerer *answerer, const struct target *target,
+                             const struct call *call) {
+        struct sockaddr_storage sockaddr = {};
+        struct address address;
+        sa_family_t family;
+
+        if (call->length < sizeof(family) || call->length > sizeof(sockaddr) || log_wants(LOG_DEBUG) ||
+            target_read(target, call->pointer, &sockaddr, call->length) < 0)
+                return false;
+        family = sockaddr.ss_family == AF_UNSPEC ? AF_INET : sockaddr.ss_family;
+        if (family != AF_UNIX && address_from_sockaddr(&sockaddr, call->length, family, &address) < 0)
+                return false;
+        if (policy_concerns(answerer->policy, family, family == AF_UNIX ? 0 : address.port))
+                return false;
+        (void) listener_continue(target->listener, target->id);
+        return true;
+}
+
 void answer_bind(struct answerer *answerer, const struct target *target, const struct call *call) {
         struct bind_call bind_call = {.answerer = answerer, .target = target, .call = call};
         int r;

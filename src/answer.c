@@ -69,21 +69,21 @@ void answer_one(struct answerer *answerer) {
         if (listener_receive(answerer->listener, &notification) < 0)
                 return; /* interrupted, or gone again: nothing is wrong */
 
-        r = target_open(answerer->listener, notification.id, (pid_t) notification.pid, &target);
-        if (r < 0) {
-                target = (struct target){answerer->listener, notification.id, (pid_t) notification.pid, -1};
-                if (r != -ENOENT)
-                        answer_refused_access(answerer, &target, "a system call", r);
-                else /* The call waits no more; if it should (a process ID we cannot see), it must not wait
-                        for ever. */
-                        (void) listener_answer(answerer->listener, notification.id, -EACCES);
+        target = (struct target){answerer->listener, notification.id, (pid_t) notification.pid, -1};
+        r = call_decode(&notification, &target, &call);
+        if (r == -EFAULT) {
+                (void) listener_answer(target.listener, target.id, r);
                 return;
         }
-        r = call_decode(&notification, &target, &call);
-        if (r == -EFAULT)
-                (void) listener_answer(target.listener, target.id, r);
+        if (r >= 0 && call.kind == CALL_BIND && answer_unconcerned_bind(answerer, &target, &call))
+                return;
+        if (r >= 0)
+                r = target_open(&target);
+        if (r ==
+            -ENOENT) /* waits no more; should it do so (a process ID we cannot see), then not for ever */
+                (void) listener_answer(target.listener, target.id, -EACCES);
         else if (r < 0)
-                answer_refused_access(answerer, &target, "socketcall()", r);
+                answer_refused_access(answerer, &target, "a system call", r);
         else
                 answer_call(answerer, &target, &call);
         target_close(&target);

@@ -123,6 +123,37 @@ static struct passed_socket *choose(const struct policy *policy, const struct bi
         return best;
 }
 
+static bool match_concerns(const struct match *match, sa_family_t family, uint32_t port) {
+        switch (match->kind) {
+        case MATCH_EVERYTHING:
+                return true;
+        case MATCH_UNIX_PATH:
+        case MATCH_UNIX_ABSTRACT:
+                return family == AF_UNIX;
+        case MATCH_PORTS:
+        case MATCH_IPV4:
+        case MATCH_IPV6:
+        case MATCH_VSOCK:
+                return family != AF_UNIX && port >= match->first_port && port <= match->last_port;
+        }
+        return true;
+}
+
+bool policy_concerns(const struct policy *policy, sa_family_t family, uint32_t port) {
+        for (size_t i = 0; i < policy->n_rules; i++)
+                if (match_concerns(&policy->rules[i].match, family, port))
+                        return true;
+        if (!policy->automatic)
+                return false;
+        for (size_t i = 0; i < policy->n_passed; i++) {
+                const struct address *address = &policy->passed[i].address;
+
+                if (family == AF_UNIX ? address->family == AF_UNIX : address->port == port)
+                        return true;
+        }
+        return policy->n_passed == 0; /* readiness wants to know of every bind then */
+}
+
 const struct rule *policy_match(const struct policy *policy, const struct bind_request *request) {
         for (size_t i = policy->n_rules; i > 0; i--)
                 if (match_covers(&policy->rules[i - 1].match, request))

@@ -41,6 +41,10 @@ struct decision {
         int error; /* positive errno */
 };
 
+/* Whether a bind of an address of this family and port may meet anything in the policy, whatever the socket:
+ * a cheap first look, which says yes when in doubt. */
+bool policy_concerns(const struct policy *policy, sa_family_t family, uint32_t port);
+
 /* The rule that decides about this bind, the last that matches. NULL: none. */
 const struct rule *policy_match(const struct policy *policy, const struct bind_request *request);
 

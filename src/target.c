@@ -86,18 +86,16 @@ static int open_pidfd(pid_t tid) {
         return fd < 0 ? -errno : fd;
 }
 
-int target_open(int listener, uint64_t id, pid_t tid, struct target *ret) {
-        int pidfd = open_pidfd(tid);
+int target_open(struct target *target) {
+        int pidfd = open_pidfd(target->tid);
 
-        if (pidfd >= 0 && !listener_call_waits(listener, id)) {
+        if (pidfd >= 0 && !listener_call_waits(target->listener, target->id)) {
                 close_fd(&pidfd);
-                pidfd = -ENOENT;
-        }
-        if (pidfd == -ESRCH)
                 return -ENOENT;
+        }
         if (pidfd < 0)
-                return pidfd;
-        *ret = (struct target){.listener = listener, .id = id, .tid = tid, .pidfd = pidfd};
+                return pidfd == -ESRCH ? -ENOENT : pidfd;
+        target->pidfd = pidfd;
         return 0;
 }
 

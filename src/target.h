@@ -13,12 +13,12 @@ struct target {
         int listener;
         uint64_t id;
         pid_t tid;
-        int pidfd;
+        int pidfd; /* -1: not opened; memory can be read all the same */
 };
 
-/* Opens the thread that made the call. Returns 0; -ENOENT if the call is gone; another errno. Close it with
- * target_close(). */
-int target_open(int listener, uint64_t id, pid_t tid, struct target *ret);
+/* Opens the thread, for its descriptors. Returns 0; -ENOENT if the call is gone; another errno. Close it
+ * with target_close(). */
+int target_open(struct target *target);
 void target_close(struct target *target);
 
 /* Copies exactly size bytes. -EFAULT: not all of it is mapped. */

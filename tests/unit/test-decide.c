@@ -471,35 +471,50 @@ static size_t make_passed(const struct given *given, struct passed_socket *ret) 
         return n;
 }
 
+/* The policy and the request of one case */
+struct set_up {
+        struct passed_socket passed[PASSED_MAX];
+        struct rule rules[RULES_MAX];
+        struct policy policy;
+        struct bind_request request;
+        struct decision decision;
+};
+
+static void decide_case(size_t i, struct set_up *ret) {
+        *ret = (struct set_up){.request = make_request(cases[i].address, cases[i].port, cases[i].type)};
+        ret->policy = (struct policy){.rules = ret->rules, .passed = ret->passed};
+        for (size_t j = 0; j < RULES_MAX && cases[i].rules[j]; j++)
+                if (strcmp(cases[i].rules[j], AUTO) == 0)
+                        ret->policy.automatic = true;
+                else
+                        ret->rules[ret->policy.n_rules++] = good_rule(cases[i].rules[j]);
+        ret->policy.n_passed = make_passed(cases[i].passed, ret->passed);
+        ret->request.v6only = cases[i].v6only;
+        decide(&ret->policy, &ret->request, 0, &ret->decision);
+}
+
+static void tear_down(struct set_up *set_up) {
+        for (size_t j = 0; j < set_up->policy.n_rules; j++)
+                rule_free(&set_up->rules[j]);
+}
+
 static void every_case_has_its_verdict(void **state) {
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                struct passed_socket passed[PASSED_MAX];
-                struct rule rules[RULES_MAX];
-                struct policy policy = {.rules = rules, .passed = passed};
-                struct bind_request request = make_request(cases[i].address, cases[i].port, cases[i].type);
-                struct decision decision;
+                struct set_up set_up;
+                const struct decision *decision = &set_up.decision;
                 int result = 0;
 
-                for (size_t j = 0; j < RULES_MAX && cases[i].rules[j]; j++)
-                        if (strcmp(cases[i].rules[j], AUTO) == 0)
-                                policy.automatic = true;
-                        else
-                                rules[policy.n_rules++] = good_rule(cases[i].rules[j]);
-                policy.n_passed = make_passed(cases[i].passed, passed);
-                request.v6only = cases[i].v6only;
-
-                decide(&policy, &request, 0, &decision);
-                if (decision.verdict == VERDICT_ADOPT || decision.verdict == VERDICT_PARK)
-                        result = (int) decision.passed->index;
-                else if (decision.verdict == VERDICT_FAIL)
-                        result = decision.error;
-                else if (decision.verdict == VERDICT_BIND)
-                        result = (int) decision.address.port;
-                if (decision.verdict != cases[i].verdict || result != cases[i].result)
-                        fail_msg("%s: verdict %d, result %d", cases[i].what, decision.verdict, result);
-                for (size_t j = 0; j < policy.n_rules; j++)
-                        rule_free(&rules[j]);
+                decide_case(i, &set_up);
+                if (decision->verdict == VERDICT_ADOPT || decision->verdict == VERDICT_PARK)
+                        result = (int) decision->passed->index;
+                else if (decision->verdict == VERDICT_FAIL)
+                        result = decision->error;
+                else if (decision->verdict == VERDICT_BIND)
+                        result = (int) decision->address.port;
+                if (decision->verdict != cases[i].verdict || result != cases[i].result)
+                        fail_msg("%s: verdict %d, result %d", cases[i].what, decision->verdict, result);
+                tear_down(&set_up);
         }
 }
 
@@ -598,12 +613,39 @@ static void auto_knows_the_wider_socket_that_it_did_not_give(void **state) {
         assert_null(policy_find_wider(&policy, &request));
 }
 
+static void first_look_never_overlooks_what_a_rule_covers(void **state) {
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct set_up set_up;
+
+                decide_case(i, &set_up);
+                if (set_up.decision.verdict != VERDICT_CONTINUE &&
+                    !policy_concerns(&set_up.policy, set_up.request.address.family,
+                                     set_up.request.address.port))
+                        fail_msg("%s", cases[i].what);
+                tear_down(&set_up);
+        }
+}
+
+static void first_look_spares_what_no_rule_can_mean(void **state) {
+        struct rule rule = good_rule("tcp:80-90=deny");
+        struct policy policy = {.rules = &rule, .n_rules = 1};
+
+        (void) state;
+        assert_false(policy_concerns(&policy, AF_INET, 79));
+        assert_true(policy_concerns(&policy, AF_INET6, 90));
+        assert_false(policy_concerns(&policy, AF_UNIX, 0));
+        rule_free(&rule);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_case_has_its_verdict),
                 cmocka_unit_test(each_address_gets_a_socket_of_its_own_and_the_same_again),
                 cmocka_unit_test(steps_are_gone_through_one_by_one),
                 cmocka_unit_test(address_takes_the_form_that_the_socket_can_have),
+                cmocka_unit_test(first_look_never_overlooks_what_a_rule_covers),
+                cmocka_unit_test(first_look_spares_what_no_rule_can_mean),
                 cmocka_unit_test(auto_knows_the_wider_socket_that_it_did_not_give),
         };
 
