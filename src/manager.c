@@ -70,15 +70,20 @@ static bool is_member(const pid_t *members, size_t n, pid_t pid) {
         return false;
 }
 
-pid_t manager_find_main_process(pid_t listening_process) {
+pid_t manager_listening_process(pid_t listening_process) {
+        unsigned long long start;
+        pid_t parent;
+
+        return listening_process > 0 && read_stat(listening_process, &parent, &start) ? listening_process
+                                                                                      : 0;
+}
+
+pid_t manager_find_main_process(void) {
         pid_t members[MEMBERS_MAX];
         unsigned long long start, first_start = 0;
         pid_t parent, found = 0;
         size_t n = 0;
         FILE *file;
-
-        if (listening_process > 0 && read_stat(listening_process, &parent, &start))
-                return listening_process;
 
         file = open_own_cgroup();
         if (!file)

@@ -245,7 +245,8 @@ static int read_match(struct cursor *cursor, struct match *match) {
                         match->kind = MATCH_PORTS;
                         r = read_ports(cursor, UINT16_MAX, match);
                 } else if (cursor->at < cursor->end &&
-                           (*cursor->at == '[' || isdigit((unsigned char) *cursor->at)))
+                           (*cursor->at == '[' ||
+                            (isdigit((unsigned char) *cursor->at) && digits.end < cursor->end)))
                         return read_ip_match(cursor, match);
                 else
                         return fail(cursor, "expected \"*\", :PORTS, PROTO:PORTS, IP[/LEN][:PORTS], "

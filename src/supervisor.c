@@ -23,6 +23,9 @@
  * taken to be IPv4-only, and its user told. */
 #define PARKED_PATIENCE_MS 2000
 
+/* A daemon that forks twice on its way into the background is done with it after this long. */
+#define SETTLE_MS 200
+
 struct running {
         const struct supervisor *supervisor;
         struct answerer answerer;
@@ -34,7 +37,9 @@ struct running {
         bool manager_listens;
         bool ready_sent, main_process_sent;
         char last_status[READINESS_STATUS_MAX];
-        int64_t parked_deadline; /* in ms of CLOCK_MONOTONIC; 0: nothing to wait for */
+        /* In ms of CLOCK_MONOTONIC; 0: nothing to wait for */
+        int64_t parked_deadline;
+        int64_t settle_deadline;
 };
 
 static int64_t now_ms(void) {
@@ -171,18 +176,34 @@ static void tell_readiness(struct running *running) {
         (void) memcpy(running->last_status, status, sizeof(status));
 }
 
+static bool serves_something(const struct running *running) {
+        const struct policy *policy = running->supervisor->policy;
+
+        for (size_t i = 0; i < policy->n_passed; i++)
+                if (policy->passed[i].used)
+                        return true;
+        return running->readiness.n_bound > 0;
+}
+
 /* The first process of a Type=forking service ends when its daemon is up; PID 1 cannot guess which of the
- * rest is the main process, since we are among them. */
+ * rest is the main process, since we are among them. The one that called listen() is; where that was the
+ * first one itself, the others get a moment to sort out who stays. */
 static void tell_main_process(struct running *running) {
+        bool settled = running->settle_deadline == 0 || now_ms() >= running->settle_deadline;
         char state[64];
         pid_t main_process;
 
         if (!running->manager_listens || !running->first_process_gone || running->main_process_sent)
                 return;
-        main_process = manager_find_main_process(running->answerer.listening_process);
-        if (main_process <= 0 || main_process == running->supervisor->first_process)
+        if (settled)
+                running->settle_deadline = 0;
+        main_process = manager_listening_process(running->answerer.listening_process);
+        if (main_process == 0 && settled && serves_something(running))
+                main_process = manager_find_main_process();
+        if (main_process == 0)
                 return;
         running->main_process_sent = true;
+        running->settle_deadline = 0;
         (void) snprintf(state, sizeof(state), "MAINPID=%d", main_process);
         (void) manager_notify(0, state);
         log_message(LOG_INFO, "main process is %d now", main_process);
@@ -233,15 +254,20 @@ static void handle_channel(struct running *running) {
 
 static void handle_first_process_end(struct running *running) {
         running->first_process_gone = true;
+        running->settle_deadline = running->manager_listens ? now_ms() + SETTLE_MS : 0;
         replace_fd(&running->first_process_fd, -1);
         log_release_stderr();
 }
 
+/* How long poll() may take: until the nearer deadline */
 static int poll_timeout(const struct running *running) {
-        int64_t left = running->parked_deadline - now_ms();
+        int64_t deadline = running->parked_deadline, left;
 
-        if (running->parked_deadline == 0)
+        if (deadline == 0 || (running->settle_deadline != 0 && running->settle_deadline < deadline))
+                deadline = running->settle_deadline;
+        if (deadline == 0)
                 return -1;
+        left = deadline - now_ms();
         return left > 0 ? (int) left : 0;
 }
 
@@ -274,7 +300,7 @@ static void loop(struct running *running) {
                         handle_first_process_end(running);
                 if (running->first_process_gone)
                         tell_main_process(running);
-                if (running->parked_deadline != 0 && poll_timeout(running) == 0)
+                if (running->parked_deadline != 0 && now_ms() >= running->parked_deadline)
                         complain_about_parked(running);
                 if ((fds[0].revents & (POLLHUP | POLLERR)) != 0 && (fds[0].revents & POLLIN) == 0)
                         return;

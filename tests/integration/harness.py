@@ -32,6 +32,8 @@ def enter_own_network():
     if libc.unshare(CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "unshare(CLONE_NEWNET): the tests want root")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    # A port is free again as soon as a test's program is gone
+    Path("/proc/sys/net/ipv4/tcp_max_tw_buckets").write_text("0")
 
 
 def become_subreaper():

@@ -124,7 +124,8 @@ def test_descriptor_0_can_be_adopted(runner):
     """, [passed]) == f"0 {inode_of(passed)}"
 
 
-def test_epoll_registration_before_bind_works_after_it(runner):
+@pytest.mark.parametrize("user", [None, 65534])
+def test_epoll_registration_before_bind_works_after_it(runner, user):
     passed = tcp_socket()
     process = runner.force_bind(RULE, python("""
         import select, socket
@@ -138,7 +139,7 @@ def test_epoll_registration_before_bind_works_after_it(runner):
         try: e.register(s, 0)
         except FileExistsError: print("registered")
         e.unregister(s)
-    """), [passed])
+    """), [passed], user=user)
     harness.wait_until(lambda: process.stdout)
     with socket.create_connection(passed.getsockname()):
         assert process.wait() == 0, process.stderr

@@ -171,16 +171,19 @@ def script(machine, name, code):
     return f"/usr/local/bin/{name}"
 
 
-def test_forking_service_without_pid_file_gets_its_main_process(machine, units):
-    program = script(machine, "forker", """
-        import os, socket
-        if os.fork(): os._exit(0)
-        s = socket.socket(); s.bind(("127.0.0.1", 7001)); s.listen(5)
-        if os.fork() == 0:
-            while True: os.read(os.pipe()[0], 1)
-        while True:
-            c, _ = s.accept(); c.sendall(str(os.getpid()).encode()); c.close()
-    """)
+FORK = "if os.fork(): os._exit(0)"
+LISTEN = 's = socket.socket(); s.bind(("127.0.0.1", 7001)); s.listen(5)'
+
+
+@pytest.mark.parametrize("steps", [[FORK, LISTEN], [LISTEN, FORK], [LISTEN, FORK, "os.setsid(); time.sleep(0.05)", FORK]],
+                         ids=["forks, listens", "listens, forks", "listens, forks twice"])
+def test_forking_service_without_pid_file_gets_its_main_process(machine, units, steps):
+    program = script(machine, "forker", "import os, socket, time\n" + "\n".join(steps) + """
+if os.fork() == 0:
+    while True: os.read(os.pipe()[0], 1)
+while True:
+    c, _ = s.accept(); c.sendall(str(os.getpid()).encode()); c.close()
+""")
     units("forker.socket", "[Socket]\nListenStream=127.0.0.1:7001\n")
     units("forker.service", f"[Service]\nType=forking\nNotifyAccess=all\n"
           f"ExecStart=/usr/bin/force-bind -a -- {program}\n")
@@ -190,24 +193,6 @@ def test_forking_service_without_pid_file_gets_its_main_process(machine, units):
     machine.systemctl("stop", "forker.service")
     assert machine.show("forker.service", "Result") == "success"
     no_process_left(machine)
-
-
-def test_forking_service_that_listens_before_it_forks_gets_its_main_process(machine, units):
-    program = script(machine, "forker", """
-        import os, socket
-        s = socket.socket(); s.bind(("127.0.0.1", 7001)); s.listen(5)
-        if os.fork(): os._exit(0)
-        if os.fork() == 0:
-            while True: os.read(os.pipe()[0], 1)
-        while True:
-            c, _ = s.accept(); c.sendall(str(os.getpid()).encode()); c.close()
-    """)
-    units("forker.socket", "[Socket]\nListenStream=127.0.0.1:7001\n")
-    units("forker.service", f"[Service]\nType=forking\nNotifyAccess=all\n"
-          f"ExecStart=/usr/bin/force-bind -a -- {program}\n")
-    machine.systemctl("start", "forker.socket")
-    pid = machine.run("bash", "-c", "cat </dev/tcp/127.0.0.1/7001").stdout
-    harness.wait_until(lambda: machine.show("forker.service", "MainPID") == pid)
 
 
 @pytest.mark.parametrize("access", ["all", "main"])

@@ -103,7 +103,7 @@ static const struct {
         {":80", 4, "expected \"=\" and an action"},
         {":80=", 5, "expected sd=N"},
         {"=deny", 1, "expected \"*\", :PORTS"},
-        {"80=deny", 1, "expected an IPv4 address"},
+        {"80=deny", 1, "expected \"*\", :PORTS"},
         {":=deny", 2, "expected a port (0 to 65535)"},
         {":x=deny", 2, "not \"x\""},
         {":80x=deny", 4, "expected \"=\", not \"x\""},
