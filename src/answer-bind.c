@@ -66,16 +66,11 @@ static void describe_request(struct bind_call *bind_call) {
 
 /* The passed socket whose path this is, whatever way it is written */
 static const struct passed_socket *find_same_file(const struct bind_call *bind_call, const char *path) {
-        const struct answerer *answerer = bind_call->answerer;
         struct stat st;
 
-        if (!answerer->guards_paths || unix_path_stat(bind_call->target, AT_FDCWD, path, &st) < 0)
+        if (!bind_call->answerer->guards_paths || unix_path_stat(bind_call->target, AT_FDCWD, path, &st) < 0)
                 return NULL;
-        for (size_t i = 0; i < answerer->policy->n_passed; i++)
-                if (answerer->states[i].inode != 0 && answerer->states[i].inode == st.st_ino &&
-                    answerer->states[i].device == st.st_dev)
-                        return &answerer->policy->passed[i];
-        return NULL;
+        return find_passed_path(bind_call->answerer, &st);
 }
 
 /* The kernel binds a socket once. */
@@ -159,8 +154,7 @@ static void complain_about_unserved(struct bind_call *bind_call, const struct pa
         readiness->unserved = unserved;
         log_message(LOG_WARNING,
                     "nobody serves passed socket %s, %s: the program has one socket for both families, and "
-                    "it got "
-                    "the IPv6 one; the .socket unit needs one ListenStream=%u in the place of two",
+                    "it got the IPv6 one; the .socket unit needs one ListenStream=%u in the place of two",
                     unserved->name, address_format(&unserved->address, text), unserved->address.port);
 }
 

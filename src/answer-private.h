@@ -3,6 +3,8 @@
 
 /* What answer.c and its parts, one for each kind of call, share. */
 
+#include <sys/stat.h>
+
 #include "answer.h"
 #include "call.h"
 #include "log.h"
@@ -10,6 +12,9 @@
 
 /* The passed socket that this is, whatever the descriptor. NULL: none. */
 struct passed_socket *find_passed(const struct answerer *answerer, uint64_t cookie);
+
+/* The passed socket that has this very file for its path. NULL: none. */
+const struct passed_socket *find_passed_path(const struct answerer *answerer, const struct stat *st);
 
 /* Answers a call of which we could not learn what it asks for. */
 void answer_refused_access(struct answerer *answerer, const struct target *target, const char *call,

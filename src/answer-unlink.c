@@ -9,14 +9,6 @@
 #include "notification.h"
 #include "unix-path.h"
 
-static const struct passed_socket *find_path(const struct answerer *answerer, const struct stat *st) {
-        for (size_t i = 0; i < answerer->policy->n_passed; i++)
-                if (answerer->states[i].inode != 0 && answerer->states[i].inode == st->st_ino &&
-                    answerer->states[i].device == st->st_dev)
-                        return &answerer->policy->passed[i];
-        return NULL;
-}
-
 void answer_unlink(struct answerer *answerer, const struct target *target, const struct call *call) {
         const struct passed_socket *passed = NULL;
         int directory_fd = call->kind == CALL_UNLINKAT ? call->fd : AT_FDCWD;
@@ -26,7 +18,7 @@ void answer_unlink(struct answerer *answerer, const struct target *target, const
         if ((call->kind == CALL_UNLINK || (call->number & AT_REMOVEDIR) == 0) &&
             target_read_string(target, call->pointer, path, sizeof(path)) >= 0 &&
             unix_path_stat(target, directory_fd, path, &st) >= 0 && S_ISSOCK(st.st_mode))
-                passed = find_path(answerer, &st);
+                passed = find_passed_path(answerer, &st);
 
         if (!passed) {
                 (void) listener_continue(target->listener, target->id);

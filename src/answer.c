@@ -17,6 +17,14 @@ struct passed_socket *find_passed(const struct answerer *answerer, uint64_t cook
         return NULL;
 }
 
+const struct passed_socket *find_passed_path(const struct answerer *answerer, const struct stat *st) {
+        for (size_t i = 0; i < answerer->policy->n_passed; i++)
+                if (answerer->states[i].inode != 0 && answerer->states[i].inode == st->st_ino &&
+                    answerer->states[i].device == st->st_dev)
+                        return &answerer->policy->passed[i];
+        return NULL;
+}
+
 void answer_refused_access(struct answerer *answerer, const struct target *target, const char *call,
                            int error) {
         bool denies = policy_denies(answerer->policy);

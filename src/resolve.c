@@ -22,23 +22,23 @@ static int resolve_host(struct step *step, const char **ret_message) {
         }
         for (const struct addrinfo *at = list; at; at = at->ai_next)
                 n++;
-        addresses = calloc(n + 1, sizeof(*addresses));
-        n = 0;
-        for (const struct addrinfo *at = list; at && addresses; at = at->ai_next) {
-                struct address *address = &addresses[n];
+        addresses = reallocarray(step->addresses, n + 1, sizeof(*addresses));
+        if (!addresses) {
+                freeaddrinfo(list);
+                return -ENOMEM;
+        }
+        step->addresses = addresses; /* rule_free() frees it, though gcc 12's -fanalyzer sees a leak here */
+        step->n_addresses = 0;
+        for (const struct addrinfo *at = list; at; at = at->ai_next) {
+                struct address *address = &addresses[step->n_addresses];
 
                 if (address_from_sockaddr(at->ai_addr, at->ai_addrlen, at->ai_family, address) < 0 ||
                     !address_is_ip(address))
                         continue;
                 address->port = step->address.port;
-                n++;
+                step->n_addresses++;
         }
         freeaddrinfo(list);
-        if (!addresses)
-                return -ENOMEM;
-        free(step->addresses);
-        step->addresses = addresses;
-        step->n_addresses = n;
         return 0;
 }
 
