@@ -8,9 +8,9 @@ from pathlib import Path
 
 from machine import Machine
 
-COMMAND = "/usr/sbin/nginx -g 'daemon on; master_process on;'"
-SOCKET = "[Socket]\nListenStream=80\nFileDescriptorName=http\n"
-DROP_IN = f"[Service]\nExecStart=\nExecStart=/usr/bin/force-bind -v -m :80=sd=http -- {COMMAND}\n"
+UNITS = Path(__file__).resolve().parents[2] / "units"
+SOCKET = (UNITS / "nginx.socket").read_text()
+DROP_IN = (UNITS / "nginx.service.d" / "socket.conf").read_text()
 RESTARTS = 10
 
 
@@ -20,6 +20,10 @@ def say(text):
 
 def show(text):
     print("\n".join("   " + line for line in text.strip().splitlines()), flush=True)
+
+
+def without_comments(text):
+    return "\n".join(line for line in text.splitlines() if line and not line.startswith("#"))
 
 
 def expect(condition, what):
@@ -32,8 +36,8 @@ def demonstrate(machine):
     load = Path(__file__).with_name("load.py").read_text()
 
     say("Debian's nginx.service, as packaged, knows nothing of sockets. This is all that is added:")
-    show("# /etc/systemd/system/nginx.socket\n" + SOCKET)
-    show("# /etc/systemd/system/nginx.service.d/socket.conf\n" + DROP_IN)
+    show("# /etc/systemd/system/nginx.socket\n" + without_comments(SOCKET))
+    show("# /etc/systemd/system/nginx.service.d/socket.conf\n" + without_comments(DROP_IN))
     machine.unit("nginx.socket", SOCKET)
     machine.unit("nginx.service.d/socket.conf", DROP_IN)
 

@@ -73,8 +73,8 @@ def no_process_left(machine):
 
 @pytest.fixture
 def nginx(machine, units):
-    units("nginx.socket", "[Socket]\nListenStream=80\nFileDescriptorName=http\n")
-    units("nginx.service.d/socket.conf", wrap(NGINX, "-v -m :80=sd=http"))
+    for name in ("nginx.socket", "nginx.service.d/socket.conf"):
+        units(name, (harness.REPOSITORY / "units" / name).read_text())
     machine.systemctl("start", "nginx.socket")
     return "nginx.service"
 
