@@ -5,19 +5,32 @@ manager's side of sd_notify, and looking at who holds which socket.
 The whole test session lives in a network namespace of its own (see conftest.py), so ports are free, and is the
 reaper of every process it starts, so none can get lost.
 """
+import atexit
 import ctypes
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-FORCE_BIND = os.environ.get("FORCE_BIND", str(REPOSITORY / "build" / "force-bind"))
+
+
+def public_copy(program):
+    """A copy that every user may execute, wherever the repository lies; removed in the end."""
+    directory = tempfile.mkdtemp(prefix="force-bind-test-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    os.chmod(directory, 0o755)
+    return shutil.copy(program, directory)
+
+
+FORCE_BIND = public_copy(os.environ.get("FORCE_BIND", REPOSITORY / "build" / "force-bind"))
 LISTEN_FDS_START = 3
 DEADLINE = 15.0
 
