@@ -73,10 +73,12 @@ static const struct passed_socket *find_same_file(const struct bind_call *bind_c
         return find_passed_path(bind_call->answerer, &st);
 }
 
-/* The kernel binds a socket once. */
+/* The kernel binds a socket once; but a raw one any number of times, and its "port" is its protocol. */
 static bool is_bound(const struct bind_call *bind_call) {
         struct address address;
 
+        if (bind_call->info.kind.type == SOCK_RAW)
+                return false;
         if (socket_address_read(bind_call->fd, bind_call->info.kind.domain, &address) < 0)
                 return false;
         if (address.family == AF_UNIX)

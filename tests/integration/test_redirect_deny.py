@@ -223,6 +223,20 @@ def test_deny_reaches_unix_and_other_families(runner):
     assert process.stdout.split() == ["EACCES", "EACCES"]
 
 
+@pytest.mark.parametrize("rule,expected", [("*=deny", "EACCES"), (":*=deny", "EACCES"), (":*=allow", "bound")])
+@pytest.mark.parametrize("family,protocol,address", [("AF_INET", 1, "127.0.0.1"), ("AF_INET6", 58, "::1")])
+def test_rules_reach_raw_sockets_again_and_again(runner, rule, expected, family, protocol, address):
+    process = runner.force_bind(["-m", rule], python(f"""
+        import errno, socket
+        s = socket.socket(socket.{family}, socket.SOCK_RAW, {protocol})
+        for _ in range(2):
+            try: s.bind(({address!r}, 0)); print("bound")
+            except OSError as e: print(errno.errorcode[e.errno])
+    """))
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.split() == [expected] * 2
+
+
 def test_vsock_rules(runner):
     process = runner.force_bind(["-m", "vsock:*:5003-5004=deny", "-m", "vsock:4294967295:5004=allow"], python("""
         import errno, socket
