@@ -221,25 +221,48 @@ static int park(struct bind_call *bind_call, const struct decision *decision) {
         return 0;
 }
 
-/* The target's IP socket becomes a Unix socket. */
-static int become_unix(struct bind_call *bind_call, const struct address *address, uint64_t *ret_cookie) {
-        struct answerer *answerer = bind_call->answerer;
+/* Notes what to remove in the end. A path that is bound again takes its own place. */
+static void remember_made_path(struct answerer *answerer, const struct made_path *made) {
+        unsigned i = 0;
+
+        while (i < answerer->n_made_paths &&
+               !address_equal(&answerer->made_paths[i].address, &made->address))
+                i++;
+        if (i == MADE_PATHS_MAX)
+                return;
+        answerer->made_paths[i] = *made;
+        if (i == answerer->n_made_paths)
+                answerer->n_made_paths++;
+}
+
+/* The target's Unix socket is bound elsewhere, or its IP socket becomes a Unix socket. */
+static int bind_unix(struct bind_call *bind_call, const struct address *address, uint64_t *ret_cookie) {
+        int type = bind_call->info.kind.type;
+        _cleanup_close_ int fd = -1;
         struct socket_info info;
         struct made_path made;
-        _cleanup_close_ int fd = make_unix_socket(bind_call->info.kind.type, address, &made);
         int r;
 
+        if (bind_call->info.kind.domain == AF_UNIX) {
+                r = bind_to_made_path(bind_call->fd, type, address, &made);
+                if (r >= 0)
+                        remember_made_path(bind_call->answerer, &made);
+                return r;
+        }
+        fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
         if (fd < 0)
-                return fd;
+                return -errno;
         r = socket_info_read(fd, &info);
         if (r >= 0)
-                r = put_in_place(bind_call, fd);
+                r = bind_to_made_path(fd, type, address, &made);
+        if (r < 0)
+                return r;
+        r = put_in_place(bind_call, fd);
         if (r < 0) {
                 remove_made_path(&made);
                 return r;
         }
-        if (answerer->n_made_paths < MADE_PATHS_MAX)
-                answerer->made_paths[answerer->n_made_paths++] = made;
+        remember_made_path(bind_call->answerer, &made);
         *ret_cookie = info.cookie;
         return 0;
 }
@@ -251,11 +274,11 @@ static int bind_elsewhere(struct bind_call *bind_call, const struct step *step,
         socklen_t length;
 
         *ret_cookie = bind_call->info.cookie;
-        if (address->family == AF_UNIX && bind_call->info.kind.domain != AF_UNIX)
-                return become_unix(bind_call, address, ret_cookie);
+        if (address->family == AF_UNIX)
+                return bind_unix(bind_call, address, ret_cookie);
         /* A port that the rule names is the administrator's word; one that the target chose needs its
          * rights. */
-        if (address->family == AF_UNIX || step->kind == STEP_HOST || step->has_port)
+        if (step->kind == STEP_HOST || step->has_port)
                 return bind_as_supervisor(bind_call->fd, address);
         length = address_to_sockaddr(address, &sockaddr);
         return bind_as_target(bind_call->target, bind_call->fd, bind_call->info.kind.domain, &sockaddr,

@@ -206,24 +206,24 @@ static void remove_if_stale(int type, const struct sockaddr_storage *storage, so
                 (void) unlink(un->sun_path);
 }
 
-int make_unix_socket(int type, const struct address *address, struct made_path *ret) {
-        _cleanup_close_ int fd = -1;
+int bind_to_made_path(int fd, int type, const struct address *address, struct made_path *ret) {
         struct sockaddr_storage storage;
         const struct sockaddr_un *un = (const struct sockaddr_un *) &storage;
         socklen_t length = address_to_sockaddr(address, &storage);
         struct stat st;
+        int r;
 
-        *ret = (struct made_path){.address = *address};
         if (address_is_unix_path(address))
                 remove_if_stale(type, &storage, length);
-        fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-        if (fd < 0 || bind(fd, (const struct sockaddr *) &storage, length) < 0)
-                return -errno;
+        r = plain_bind(fd, &storage, length);
+        if (r < 0)
+                return r;
+        *ret = (struct made_path){.address = *address};
         if (address_is_unix_path(address) && lstat(un->sun_path, &st) == 0) {
                 ret->device = st.st_dev;
                 ret->inode = st.st_ino;
         }
-        return take_fd(&fd);
+        return 0;
 }
 
 void remove_made_path(const struct made_path *made) {

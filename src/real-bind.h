@@ -24,10 +24,9 @@ struct made_path {
         ino_t inode;
 };
 
-/* Makes a Unix socket of this type, bound to a path or abstract name that the administrator named. A path is
- * replaced if nobody listens on it any more. Returns the descriptor, and what to remove in the end; or a
- * negative errno. */
-int make_unix_socket(int type, const struct address *address, struct made_path *ret);
+/* Binds fd, a Unix socket of this type, to a path or abstract name that the administrator named. A path is
+ * replaced if nobody listens on it any more. Returns 0 and what to remove in the end, or a negative errno. */
+int bind_to_made_path(int fd, int type, const struct address *address, struct made_path *ret);
 
 /* Removes the path, if it still is what we made. */
 void remove_made_path(const struct made_path *made);

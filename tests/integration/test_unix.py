@@ -168,6 +168,40 @@ def test_path_in_the_targets_own_root_is_made_there(runner, tmp_path):
     assert (tmp_path / "s").is_socket()
 
 
+def test_unix_redirection_replaces_a_stale_path_and_removes_it_in_the_end(runner, tmp_path):
+    asked, elsewhere = tmp_path / "asked", tmp_path / "elsewhere"
+    unix_socket(elsewhere).close()
+    process = runner.force_bind(["-m", f"unix:{asked}=unix:{elsewhere}"], python(f"""
+        import socket
+        s = socket.socket(socket.AF_UNIX); s.bind({str(asked)!r}); s.listen(1)
+        s.accept()[0].sendall(b"served")
+    """))
+    harness.wait_until(lambda: _served(elsewhere), process.stderr)
+    assert process.wait() == 0, process.stderr
+    harness.wait_until(lambda: not elsewhere.exists(), "the path to be removed")
+    assert not asked.exists()
+
+
+def _served(path):
+    try:
+        return exchange(str(path)) == b"served"
+    except OSError:
+        return False
+
+
+def test_made_path_that_is_bound_many_times_is_removed_in_the_end(runner, tmp_path):
+    path = tmp_path / "made"
+    # The hard links keep inode numbers from being used again.
+    process = runner.force_bind(["-m", f":8000=unix:{path}"], python(f"""
+        import os, socket
+        for i in range(20):
+            s = socket.socket(); s.bind(("127.0.0.1", 8000)); s.listen(); s.close()
+            os.link({str(path)!r}, {str(path)!r} + str(i))
+    """))
+    assert process.wait() == 0, process.stderr
+    harness.wait_until(lambda: not path.exists(), "the path to be removed")
+
+
 def test_bind_that_failed_for_a_missing_directory_can_be_repeated(runner, tmp_path):
     process = runner.force_bind(["-m", "unix:*=sd=0"], python(f"""
         import os, socket
