@@ -92,9 +92,9 @@ static int bind_privileged_port(void *argument) {
 }
 
 /* Goes where the target is, and only as far as it is elsewhere: each step may need a privilege. */
-static int enter_root_and_directory(const struct target *target) {
-        _cleanup_close_ int root = target_open_proc(target, "root", O_PATH | O_DIRECTORY);
-        _cleanup_close_ int directory = target_open_proc(target, "cwd", O_PATH | O_DIRECTORY);
+static int enter_root_and_directory(const struct bind_task *task) {
+        _cleanup_close_ int root = target_open_proc(task->target, "root", O_PATH | O_DIRECTORY);
+        _cleanup_close_ int directory = target_open_proc(task->target, "cwd", O_PATH | O_DIRECTORY);
         struct stat ours, theirs;
 
         if (root < 0)
@@ -103,8 +103,10 @@ static int enter_root_and_directory(const struct target *target) {
                 return directory;
         if (stat("/", &ours) < 0 || fstat(root, &theirs) < 0)
                 return -errno;
-        /* /proc/TID/root leads into another mount namespace, too. */
-        if ((ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino) &&
+        /* /proc/TID/root leads into another mount namespace, too; its root may be the same directory with
+         * other things mounted below. */
+        if ((task->rights->foreign_mount_namespace || ours.st_dev != theirs.st_dev ||
+             ours.st_ino != theirs.st_ino) &&
             (fchdir(root) < 0 || chroot(".") < 0))
                 return -errno;
         return fchdir(directory) < 0 ? -errno : 0;
@@ -117,7 +119,7 @@ static int take_credentials(const struct target *target, const struct target_rig
         char line[4096];
         FILE *status;
 
-        if (geteuid() != 0 || (rights->fsuid == 0 && rights->fsgid == getegid()))
+        if (rights->fsuid == 0 && rights->fsgid == getegid())
                 return 0;
 
         fd = target_open_proc(target, "status", O_RDONLY);
@@ -148,10 +150,15 @@ static int take_credentials(const struct target *target, const struct target_rig
 
 static int bind_path(void *argument) {
         const struct bind_task *task = argument;
-        int r;
+        bool is_root = geteuid() == 0;
+        int r = 0;
 
-        r = enter_root_and_directory(task->target);
+        /* Without privileges of ours, those that its owner has in the target's namespace change the root. */
+        if (!is_root)
+                r = enter_user_namespace(task);
         if (r >= 0)
+                r = enter_root_and_directory(task);
+        if (r >= 0 && is_root)
                 r = take_credentials(task->target, task->rights);
         if (r < 0)
                 return -EACCES;

@@ -179,13 +179,13 @@ static unsigned fourth_number(const char *field) {
         return (unsigned) number;
 }
 
-static bool shares_user_namespace(pid_t tid) {
+static bool shares_namespace(pid_t tid, const char *kind) {
         struct stat own, theirs;
-        char path[64];
+        char own_path[64], path[64];
 
-        (void) snprintf(path, sizeof(path), "/proc/%d/ns/user", tid);
-        return stat("/proc/self/ns/user", &own) < 0 || stat(path, &theirs) < 0 ||
-               own.st_ino == theirs.st_ino;
+        (void) snprintf(own_path, sizeof(own_path), "/proc/self/ns/%s", kind);
+        (void) snprintf(path, sizeof(path), "/proc/%d/ns/%s", tid, kind);
+        return stat(own_path, &own) < 0 || stat(path, &theirs) < 0 || own.st_ino == theirs.st_ino;
 }
 
 int target_read_rights(const struct target *target, struct target_rights *ret) {
@@ -210,7 +210,8 @@ int target_read_rights(const struct target *target, struct target_rights *ret) {
                 .fsgid = fourth_number(fields[2]),
                 .umask = (mode_t) strtoul(fields[3], NULL, 8),
                 .effective_capabilities = strtoull(fields[4], NULL, 16),
-                .foreign_user_namespace = !shares_user_namespace(target->tid),
+                .foreign_user_namespace = !shares_namespace(target->tid, "user"),
+                .foreign_mount_namespace = !shares_namespace(target->tid, "mnt"),
         };
         return 0;
 }

@@ -40,7 +40,8 @@ struct target_rights {
         gid_t fsgid;
         mode_t umask;
         uint64_t effective_capabilities;
-        bool foreign_user_namespace; /* not the supervisor's */
+        bool foreign_user_namespace;  /* not the supervisor's */
+        bool foreign_mount_namespace; /* not the supervisor's */
 };
 
 int target_read_rights(const struct target *target, struct target_rights *ret);

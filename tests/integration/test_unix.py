@@ -202,6 +202,19 @@ def test_made_path_that_is_bound_many_times_is_removed_in_the_end(runner, tmp_pa
     harness.wait_until(lambda: not path.exists(), "the path to be removed")
 
 
+@pytest.mark.parametrize("user", [None, 65534])
+def test_path_in_the_targets_own_mounts_is_made_there(runner, tmp_path, user):
+    (tmp_path / "mounted").mkdir()
+    code = f"import os, socket; socket.socket(socket.AF_UNIX).bind({str(tmp_path / 'mounted' / 's')!r})"
+    code += f"; print(os.listdir({str(tmp_path / 'mounted')!r}))"
+    process = runner.force_bind(["-m", "unix:*=allow"], [
+        "unshare", "--mount", *(["--user", "--map-root-user"] if user else []), "--", "sh", "-c",
+        'mount -t tmpfs none "$0" && exec /usr/bin/python3 -c "$1"', tmp_path / "mounted", code], user=user)
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.strip() == "['s']"
+    assert not list((tmp_path / "mounted").iterdir())
+
+
 def test_bind_that_failed_for_a_missing_directory_can_be_repeated(runner, tmp_path):
     process = runner.force_bind(["-m", "unix:*=sd=0"], python(f"""
         import os, socket
