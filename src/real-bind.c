@@ -30,22 +30,40 @@ int bind_as_supervisor(int fd, const struct address *address) {
 
 /* The first port that needs no privilege. Read once: it belongs to the machine's set-up. */
 static unsigned first_unprivileged_port(void) {
-        static unsigned port;
+        static unsigned port = PRIVILEGED_PORTS_DEFAULT;
+        static bool known;
         FILE *file;
 
-        if (port != 0)
+        if (known)
                 return port;
-        port = PRIVILEGED_PORTS_DEFAULT;
+        known = true;
         file = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "re");
         if (!file)
                 return port;
-        if (fscanf(file, "%u", &port) != 1)
-                port = PRIVILEGED_PORTS_DEFAULT;
+        (void) fscanf(file, "%u", &port);
         (void) fclose(file);
-        /* A network namespace that the target made has the default, whatever ours has. */
-        if (port < PRIVILEGED_PORTS_DEFAULT)
-                port = PRIVILEGED_PORTS_DEFAULT;
         return port;
+}
+
+static bool get_network_cookie(int fd, uint64_t *ret) {
+        socklen_t length = sizeof(*ret);
+
+        return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret, &length) == 0;
+}
+
+/* A network namespace that the target made has limits of its own. True where the kernel does not tell
+ * (before 5.14). */
+static bool is_in_other_network(int fd) {
+        static uint64_t own;
+        uint64_t cookie;
+
+        if (own == 0) {
+                _cleanup_close_ int ours = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+                if (ours < 0 || !get_network_cookie(ours, &own))
+                        return true;
+        }
+        return !get_network_cookie(fd, &cookie) || cookie != own;
 }
 
 struct bind_task {
@@ -168,14 +186,15 @@ static int bind_path(void *argument) {
         return plain_bind(task->fd, task->sockaddr, task->length);
 }
 
-static bool needs_capability(int domain, const void *sockaddr, socklen_t length) {
+static bool may_need_capability(int fd, int domain, const void *sockaddr, socklen_t length) {
         struct address address;
 
         if (address_from_sockaddr(sockaddr, length, domain, &address) < 0)
                 return false;
         if (domain == AF_VSOCK)
                 return address.port < PRIVILEGED_PORTS_DEFAULT;
-        return address_is_ip(&address) && address.port != 0 && address.port < first_unprivileged_port();
+        return address_is_ip(&address) && address.port != 0 &&
+               (address.port < first_unprivileged_port() || is_in_other_network(fd));
 }
 
 int bind_as_target(const struct target *target, int fd, int domain, const void *sockaddr, socklen_t length) {
@@ -187,7 +206,7 @@ int bind_as_target(const struct target *target, int fd, int domain, const void *
 
         is_path = domain == AF_UNIX && address_from_sockaddr(sockaddr, length, domain, &address) >= 0 &&
                   address_is_unix_path(&address);
-        if (!is_path && !needs_capability(domain, sockaddr, length))
+        if (!is_path && !may_need_capability(fd, domain, sockaddr, length))
                 return plain_bind(fd, sockaddr, length);
 
         r = target_read_rights(target, &rights);

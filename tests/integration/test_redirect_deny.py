@@ -141,6 +141,24 @@ def test_user_namespace_alone_gives_no_privileged_port(runner):
     assert bound(runner, ["-m", ":80=allow"], "0.0.0.0", 80, before=[*NOBODY, *before]) == "EACCES"
 
 
+# Runs a command in a network namespace of its own, with this first unprivileged port, as nobody.
+OWN_NETWORK = ["unshare", "--net", "--", "sh", "-c",
+               'ip link set lo up; echo "$0" >/proc/sys/net/ipv4/ip_unprivileged_port_start; exec "$@"']
+
+
+@pytest.mark.parametrize("first,port,expected", [
+    (3000, 2999, "EACCES"), (3000, 3000, "127.0.0.1 3000"), (80, 80, "127.0.0.1 80"), (80, 79, "EACCES")])
+@pytest.mark.parametrize("inside", [True, False], ids=["in the target's network", "around force-bind"])
+def test_first_unprivileged_port_is_that_of_the_network(runner, first, port, expected, inside):
+    program = [*NOBODY, "/usr/bin/python3", "-c", BIND.format(address="127.0.0.1", port=port,
+                                                              type="socket.SOCK_STREAM", v6only=0)]
+    helper = [harness.FORCE_BIND, "-m", ":*=allow", "--"]
+    own_network = [*OWN_NETWORK, str(first)]
+    process = runner.run([*helper, *own_network, *program] if inside else [*own_network, *helper, *program])
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.strip() == expected
+
+
 # --- an IP socket becomes a Unix socket --------------------------------------------------------------------------
 
 
