@@ -2,6 +2,7 @@
 
 /* force-bind: makes an unaware program socket-activated. See force-bind(1). */
 
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "explain.h"
@@ -9,6 +10,7 @@
 #include "log.h"
 #include "options.h"
 #include "passed-sockets.h"
+#include "util.h"
 
 static int run(const struct options *options, const struct passed_sockets *passed) {
         struct launch start = {
@@ -37,11 +39,23 @@ static int run(const struct options *options, const struct passed_sockets *passe
         return launch(&start);
 }
 
+/* What we open must not come to lie on 0 to 2, where it would be taken for standard input or output. The
+ * target finds them closed again. */
+static void occupy_standard_descriptors(void) {
+        int fd;
+
+        do
+                fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        while (fd >= 0 && fd <= STDERR_FILENO);
+        close_fd(&fd);
+}
+
 int main(int argc, char **argv) {
         struct passed_sockets passed;
         struct options options;
         int r, status;
 
+        occupy_standard_descriptors();
         log_open();
         r = options_parse(argc, argv, &options);
         if (r <= 0)

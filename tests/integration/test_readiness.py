@@ -89,6 +89,19 @@ def test_ready_exec_comes_at_execution(runner, notify):
     steps.end()
 
 
+@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]])
+def test_closed_standard_descriptors_do_not_matter_and_stay_closed(runner, notify, tmp_path, closed):
+    redirections = " ".join(f"{fd}>&-" for fd in closed)
+    process = runner.run(["sh", "-c", f'exec "$0" -v --ready=exec -d -- "$@" {redirections}', harness.FORCE_BIND, *python(f"""
+        import os
+        closed = [fd for fd in (0, 1, 2) if not os.path.exists(f"/proc/self/fd/{{fd}}")]
+        with open({str(tmp_path / "closed")!r}, "w") as file: file.write(str(closed))
+    """)], env={"NOTIFY_SOCKET": notify.path})
+    assert process.wait() == 0
+    assert (tmp_path / "closed").read_text() == str(closed)
+    notify.wait_for("READY=1")
+
+
 def test_ready_exec_does_not_come_if_the_program_cannot_be_executed(runner, notify):
     process = runner.force_bind(["--ready=exec", "-m", ":8080=sd=0"], ["/nonexistent"], [tcp_socket()],
                                 env={"NOTIFY_SOCKET": notify.path})
