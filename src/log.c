@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "log.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
-#include <fcntl.h>
 
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
@@ -14,6 +17,8 @@
 
 static int max_level = LOG_WARNING;
 static bool to_journal, to_stderr = true;
+static bool may_wait = true;
+static unsigned n_lost; /* messages, since the last one that was written */
 
 void log_set_level(int level) {
         max_level = level;
@@ -50,6 +55,39 @@ void log_release_stderr(void) {
         to_journal = true;
 }
 
+void log_never_wait(void) {
+        may_wait = false;
+}
+
+/* Room for the closing words of a line */
+#define LINE_END_MAX 80
+
+/* Writes one line at once; a pipe that is ready takes PIPE_BUF bytes (pipe(7)). */
+PRINTF(1, 2) static void print_line(const char *format, ...) {
+        struct pollfd stderr_fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+        char line[PIPE_BUF] = "force-bind: ";
+        size_t used = strlen(line);
+        va_list arguments;
+
+        if (!to_stderr)
+                return;
+        if (!may_wait && poll(&stderr_fd, 1, 0) == 0) {
+                n_lost++;
+                return;
+        }
+        va_start(arguments, format);
+        (void) vsnprintf(line + used, sizeof(line) - used - LINE_END_MAX, format, arguments);
+        va_end(arguments);
+        used = strlen(line);
+        if (n_lost > 0)
+                (void) snprintf(line + used, sizeof(line) - used, " (%u messages before this were lost)\n",
+                                n_lost);
+        else
+                (void) snprintf(line + used, sizeof(line) - used, "\n");
+        if (write(STDERR_FILENO, line, strlen(line)) >= 0)
+                n_lost = 0;
+}
+
 void log_message(int priority, const char *format, ...) {
         int saved = errno;
         char text[2048];
@@ -61,8 +99,8 @@ void log_message(int priority, const char *format, ...) {
         (void) vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);
 
-        if ((!to_journal || sd_journal_print(priority, "%s", text) < 0) && to_stderr)
-                (void) dprintf(STDERR_FILENO, "force-bind: %s\n", text);
+        if (!to_journal || sd_journal_print(priority, "%s", text) < 0)
+                print_line("%s", text);
         errno = saved;
 }
 
@@ -80,7 +118,7 @@ void log_decision(int priority, const struct log_entry *entry) {
                                     entry->message_id, "OBJECT_PID=%d", entry->tid,
                                     "FORCE_BIND_REQUESTED=%s", entry->requested, "FORCE_BIND_RULE=%s", rule,
                                     "FORCE_BIND_RESULT=%s", entry->result, NULL);
-        if (r < 0 && to_stderr)
-                (void) dprintf(STDERR_FILENO, "force-bind: %s[%d]: %s: %s (rule: %s)\n", name, entry->tid,
-                               entry->requested, entry->result, rule);
+        if (r < 0)
+                print_line("%s[%d]: %s: %s (rule: %s)", name, entry->tid, entry->requested, entry->result,
+                           rule);
 }

@@ -33,6 +33,10 @@ void log_open(void);
  * to the journal, where there is one. */
 void log_release_stderr(void);
 
+/* From now on, what stderr does not take at once (a pipe that nobody reads, a stopped terminal) is lost: the
+ * target must not wait for it. */
+void log_never_wait(void);
+
 PRINTF(2, 3) void log_message(int priority, const char *format, ...);
 
 /* One decision about one call */

@@ -124,6 +124,7 @@ static void detach(const struct supervisor *supervisor, int channel) {
 
         (void) setsid();
         ignore_signals();
+        log_never_wait();
         (void) chdir("/");
 
         null = move_up(open("/dev/null", O_RDWR | O_CLOEXEC));

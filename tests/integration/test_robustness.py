@@ -104,6 +104,24 @@ def test_target_that_lowers_its_descriptor_limit_is_answered(runner):
     assert process.stdout.strip() in ("EBADF", "bound")
 
 
+def test_log_that_nobody_reads_stops_no_bind(runner):
+    read_end, write_end = os.pipe()
+    process = runner.force_bind(["-v", "-m", ":0=127.0.0.1"], python("""
+        import socket, sys
+        for i in range(3000): s = socket.socket(); s.bind(("0.0.0.0", 0)); s.close()
+        print("all bound", flush=True); sys.stdin.readline()
+        s = socket.socket(); s.bind(("0.0.0.0", 0))
+    """), stdin=harness.subprocess.PIPE, stderr=write_end)
+    os.close(write_end)
+    harness.wait_until(lambda: "all bound" in process.stdout)
+    assert b"lost" not in os.read(read_end, 1 << 20)
+    process.popen.stdin.write(b"go\n")
+    process.popen.stdin.close()
+    assert process.wait() == 0
+    assert b"messages before this were lost" in os.read(read_end, 1 << 20)
+    os.close(read_end)
+
+
 def test_target_that_execs_while_threads_bind_is_answered(runner, probe):
     process = runner.force_bind(RULE, python(f"""
         import os, socket, threading
