@@ -400,7 +400,25 @@ static int check_families(const struct cursor *cursor, const struct match *match
         return 0;
 }
 
-static int read_action(struct cursor *cursor, struct rule *rule) {
+/* The match for --bind=: every bind of the family that the first step with a family binds to */
+static int match_family_of(const struct step *step, struct match *match) {
+        if (match->kind != MATCH_EVERYTHING)
+                return 0;
+        if (step->kind == STEP_UNIX) {
+                match->kind = MATCH_UNIX_PATH;
+                match->name_is_prefix = true;
+                return copy_text("", 0, &match->name);
+        }
+        if (step->kind == STEP_ADDRESS && step->has_ip)
+                match->kind = step->address.family == AF_INET ? MATCH_IPV4 : MATCH_IPV6;
+        else if (step->kind == STEP_ADDRESS || step->kind == STEP_HOST)
+                match->kind = MATCH_PORTS;
+        match->last_port = UINT16_MAX;
+        return 0;
+}
+
+/* Reads the steps. own_family: there is no match, and it follows from them. */
+static int read_action(struct cursor *cursor, struct rule *rule, bool own_family) {
         for (;;) {
                 struct cursor part = until(cursor, "|"), begin = part;
                 struct step *steps = reallocarray(rule->steps, rule->n_steps + 1, sizeof(*steps));
@@ -413,7 +431,10 @@ static int read_action(struct cursor *cursor, struct rule *rule) {
                 r = read_step(&part, &rule->steps[rule->n_steps++]);
                 if (r < 0)
                         return r;
-                r = check_families(&begin, &rule->match, &rule->steps[rule->n_steps - 1]);
+                if (own_family)
+                        r = match_family_of(&rule->steps[rule->n_steps - 1], &rule->match);
+                if (r >= 0)
+                        r = check_families(&begin, &rule->match, &rule->steps[rule->n_steps - 1]);
                 if (r < 0)
                         return r;
 
@@ -445,30 +466,8 @@ int rule_parse(const char *text, struct rule *ret, struct rule_error *ret_error)
         if (r >= 0 && !skip(&cursor, "="))
                 r = fail(&cursor, "expected \"=\" and an action");
         if (r >= 0)
-                r = read_action(&cursor, &rule);
+                r = read_action(&cursor, &rule, /* own_family= */ false);
         return finish(r, &rule, ret);
-}
-
-/* The match for --bind=: every bind of the family that a step binds to */
-static int match_family_of(const struct rule *rule, struct match *ret) {
-        *ret = (struct match){.kind = MATCH_EVERYTHING, .last_port = UINT16_MAX};
-
-        for (size_t i = 0; i < rule->n_steps; i++) {
-                const struct step *step = &rule->steps[i];
-
-                if (step->kind == STEP_ADDRESS && step->has_ip)
-                        ret->kind = step->address.family == AF_INET ? MATCH_IPV4 : MATCH_IPV6;
-                else if (step->kind == STEP_ADDRESS || step->kind == STEP_HOST)
-                        ret->kind = MATCH_PORTS;
-                else if (step->kind == STEP_UNIX) {
-                        ret->kind = MATCH_UNIX_PATH;
-                        ret->name_is_prefix = true;
-                        return copy_text("", 0, &ret->name);
-                } else
-                        continue;
-                break;
-        }
-        return 0;
 }
 
 int rule_parse_action(const char *text, struct rule *ret, struct rule_error *ret_error) {
@@ -476,8 +475,6 @@ int rule_parse_action(const char *text, struct rule *ret, struct rule_error *ret
         struct rule rule = {};
         int r;
 
-        r = read_action(&cursor, &rule);
-        if (r >= 0)
-                r = match_family_of(&rule, &rule.match);
+        r = read_action(&cursor, &rule, /* own_family= */ true);
         return finish(r, &rule, ret);
 }

@@ -215,16 +215,21 @@ static const struct {
         {"sd=0", "*=sd=0"},
         {"deny", "*=deny"},
         {"sd=0|127.0.0.1:80", "0.0.0.0/0=sd=0|127.0.0.1:80"},
+        {"127.0.0.1:80|unix:/x", "0.0.0.0/0=127.0.0.1:80|unix:/x"},
+        {"sd=0|unix:/x|deny", "unix:*=sd=0|unix:/x|deny"},
 };
 
 static void action_alone_is_for_its_own_family(void **state) {
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(actions); i++) {
                 struct rule_error error;
-                struct rule rule;
+                struct rule rule, again;
 
                 assert_int_equal(rule_parse_action(actions[i].action, &rule, &error), 0);
                 assert_string_equal(rule.text, actions[i].canonical);
+                again = good_rule(rule.text);
+                assert_string_equal(again.text, rule.text);
+                rule_free(&again);
                 rule_free(&rule);
         }
 }
@@ -237,6 +242,8 @@ static void wrong_action_is_refused(void **state) {
         assert_int_equal(rule_parse_action("", &rule, &error), -EINVAL);
         assert_int_equal(rule_parse_action("0.0.0.0:16379/0=sd=0", &rule, &error), -EINVAL);
         assert_int_equal(error.column, 9);
+        assert_int_equal(rule_parse_action("sd=0|unix:/x|127.0.0.1:80", &rule, &error), -EINVAL);
+        assert_int_equal(error.column, 14);
 }
 
 int main(void) {
