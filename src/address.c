@@ -210,6 +210,21 @@ bool address_is_wildcard(const struct address *address) {
         }
 }
 
+void path_squeeze(char *path, bool is_prefix) {
+        char *to = path;
+
+        for (const char *from = path; *from != '\0';) {
+                if (from[0] == '/' && from[1] == '/')
+                        from++;
+                else if (from[0] == '/' && from[1] == '.' &&
+                         (from[2] == '/' || (from[2] == '\0' && !is_prefix)))
+                        from += 2;
+                else
+                        *to++ = *from++;
+        }
+        *to = '\0';
+}
+
 bool address_unmap(const struct address *address, struct address *ret) {
         if (address->family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&address->ipv6))
                 return false;

@@ -51,6 +51,9 @@ static inline bool address_is_unix_path(const struct address *address) {
         return address->family == AF_UNIX && address->unix_length > 0 && address->unix_name[0] != '\0';
 }
 
+/* Leaves out "//" and "/./" in place, and "/." at the end unless it is the beginning of a longer path. */
+void path_squeeze(char *path, bool is_prefix);
+
 /* ::ffff:a.b.c.d as a.b.c.d with the same port. Returns false for every other address. */
 bool address_unmap(const struct address *address, struct address *ret);
 

@@ -25,7 +25,8 @@ struct made_path {
 };
 
 /* Binds fd, a Unix socket of this type, to a path or abstract name that the administrator named. A path is
- * replaced if nobody listens on it any more. Returns 0 and what to remove in the end, or a negative errno. */
+ * replaced if nobody listens on it any more. Returns 0 and what to remove in the end, or a negative errno.
+ */
 int bind_to_made_path(int fd, int type, const struct address *address, struct made_path *ret);
 
 /* Removes the path, if it still is what we made. */

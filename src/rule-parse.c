@@ -186,6 +186,7 @@ static int read_ip_match(struct cursor *cursor, struct match *match) {
 
 static int read_unix_match(struct cursor *cursor, struct match *match) {
         const char *end = cursor->end;
+        int r;
 
         match->kind = skip(cursor, "@") ? MATCH_UNIX_ABSTRACT : MATCH_UNIX_PATH;
         if (end > cursor->at && end[-1] == '*') {
@@ -196,7 +197,10 @@ static int read_unix_match(struct cursor *cursor, struct match *match) {
                 return fail(cursor, "expected an absolute path, @NAME or \"*\"");
         if (cursor->at == end && !match->name_is_prefix)
                 return fail(cursor, "expected an absolute path, @NAME or \"*\"");
-        return copy_text(cursor->at, (size_t) (end - cursor->at), &match->name);
+        r = copy_text(cursor->at, (size_t) (end - cursor->at), &match->name);
+        if (r >= 0 && match->kind == MATCH_UNIX_PATH)
+                path_squeeze(match->name, match->name_is_prefix);
+        return r;
 }
 
 static int read_vsock_match(struct cursor *cursor, struct match *match) {

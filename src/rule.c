@@ -83,6 +83,17 @@ static bool unix_name_covered(const struct match *match, const char *name, size_
         return memcmp(match->name, name, wanted) == 0;
 }
 
+static bool unix_path_covered(const struct match *match, const struct bind_request *request) {
+        const struct address *address = &request->address;
+
+        if (request->path ? unix_name_covered(match, request->path, strlen(request->path))
+                          : unix_name_covered(match, address->unix_name, address->unix_length))
+                return true;
+        /* Another way to the same path, over a symbolic link such as /var/run */
+        return request->same_file && unix_name_covered(match, request->same_file->address.unix_name,
+                                                       request->same_file->address.unix_length);
+}
+
 static bool unix_covered(const struct match *match, const struct bind_request *request) {
         const struct address *address = &request->address;
 
@@ -93,11 +104,7 @@ static bool unix_covered(const struct match *match, const struct bind_request *r
                        unix_name_covered(match, address->unix_name + 1, (size_t) address->unix_length - 1);
         if (match->name_is_prefix && match->name[0] == '\0')
                 return true;
-        if (!address_is_unix_path(address))
-                return false;
-        if (request->path)
-                return unix_name_covered(match, request->path, strlen(request->path));
-        return unix_name_covered(match, address->unix_name, address->unix_length);
+        return address_is_unix_path(address) && unix_path_covered(match, request);
 }
 
 bool match_covers(const struct match *match, const struct bind_request *request) {

@@ -8,21 +8,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "address.h"
 #include "util.h"
-
-static void squeeze(char *path) {
-        char *to = path;
-
-        for (const char *from = path; *from != '\0';) {
-                if (from[0] == '/' && from[1] == '/')
-                        from++;
-                else if (from[0] == '/' && from[1] == '.' && (from[2] == '/' || from[2] == '\0'))
-                        from += 2;
-                else
-                        *to++ = *from++;
-        }
-        *to = '\0';
-}
 
 int unix_path_absolute(const struct target *target, const char *path, char buffer[static UNIX_PATH_MAX]) {
         char link[64], directory[PATH_MAX] = "";
@@ -38,7 +25,7 @@ int unix_path_absolute(const struct target *target, const char *path, char buffe
         if ((size_t) snprintf(buffer, UNIX_PATH_MAX, "%s%s%s", directory, path[0] == '/' ? "" : "/", path) >=
             UNIX_PATH_MAX)
                 return -ENAMETOOLONG;
-        squeeze(buffer);
+        path_squeeze(buffer, /* is_prefix= */ false);
         return 0;
 }
 

@@ -56,11 +56,13 @@ def test_unlink_before_bind_and_at_exit_leaves_the_path_alone(runner, tmp_path, 
     assert os.stat(path).st_ino == inode
 
 
-def test_symbolic_link_in_the_path_leads_to_the_same_socket(runner, tmp_path):
+@pytest.mark.parametrize("rule", [None, "unix:{}/run/s=sd=0", "unix:{}/link/s=sd=0", "unix:{}//run/./s=sd=0"])
+def test_symbolic_link_in_the_path_leads_to_the_same_socket(runner, tmp_path, rule):
     (tmp_path / "run").mkdir()
     (tmp_path / "link").symlink_to("run")
     passed = unix_socket(tmp_path / "run" / "s")
-    process = serve(runner, tmp_path / "link" / "s", passed, before="os.unlink(path)", options=["--auto"])
+    process = serve(runner, tmp_path / "link" / "s", passed, before="os.unlink(path)",
+                    options=["-m", rule.format(tmp_path)] if rule else ["--auto"])
     assert exchange(str(tmp_path / "run" / "s")) == b"served"
     assert process.wait() == 0
 

@@ -106,6 +106,24 @@ static void path_is_matched_in_its_absolute_form(void **state) {
         rule_free(&rule);
 }
 
+static void path_of_a_passed_socket_is_matched_whatever_way_it_is_written(void **state) {
+        struct bind_request request = make_request("unix:/var/run/x", 0, SOCK_STREAM);
+        struct passed_socket passed = {.address = make_request("unix:/run/x", 0, SOCK_STREAM).address};
+        struct rule rule = good_rule("unix:/run/x=deny");
+
+        (void) state;
+        assert_false(match_covers(&rule.match, &request));
+        request.same_file = &passed;
+        assert_true(match_covers(&rule.match, &request));
+        rule_free(&rule);
+        rule = good_rule("unix:/var/run/*=deny");
+        assert_true(match_covers(&rule.match, &request));
+        rule_free(&rule);
+        rule = good_rule("unix:/tmp/*=deny");
+        assert_false(match_covers(&rule.match, &request));
+        rule_free(&rule);
+}
+
 static void netlink_is_matched_by_nothing(void **state) {
         struct bind_request request = {.kind = {AF_NETLINK, SOCK_RAW, 0}};
         struct rule rule = good_rule("*=deny");
@@ -121,6 +139,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(match_covers_what_it_says),
                 cmocka_unit_test(path_is_matched_in_its_absolute_form),
+                cmocka_unit_test(path_of_a_passed_socket_is_matched_whatever_way_it_is_written),
                 cmocka_unit_test(netlink_is_matched_by_nothing),
         };
 
