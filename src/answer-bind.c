@@ -64,15 +64,6 @@ static void describe_request(struct bind_call *bind_call) {
                         protocol ? " " : "", address_format(&bind_call->request.address, text));
 }
 
-/* The passed socket whose path this is, whatever way it is written */
-static const struct passed_socket *find_same_file(const struct bind_call *bind_call, const char *path) {
-        struct stat st;
-
-        if (!bind_call->answerer->guards_paths || unix_path_stat(bind_call->target, AT_FDCWD, path, &st) < 0)
-                return NULL;
-        return find_passed_path(bind_call->answerer, &st);
-}
-
 /* The kernel binds a socket once; but a raw one any number of times, and its "port" is its protocol. */
 static bool is_bound(const struct bind_call *bind_call) {
         struct address address;
@@ -111,7 +102,8 @@ static int read_request(struct bind_call *bind_call) {
                 r = unix_path_absolute(bind_call->target, path, bind_call->path);
                 if (r >= 0)
                         request->path = bind_call->path;
-                request->same_file = find_same_file(bind_call, path);
+                request->same_file =
+                        find_passed_path(bind_call->answerer, bind_call->target, AT_FDCWD, path);
         }
         describe_request(bind_call);
         return 0;

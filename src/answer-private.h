@@ -3,8 +3,6 @@
 
 /* What answer.c and its parts, one for each kind of call, share. */
 
-#include <sys/stat.h>
-
 #include "answer.h"
 #include "call.h"
 #include "log.h"
@@ -13,8 +11,11 @@
 /* The passed socket that this is, whatever the descriptor. NULL: none. */
 struct passed_socket *find_passed(const struct answerer *answerer, uint64_t cookie);
 
-/* The passed socket that has this very file for its path. NULL: none. */
-const struct passed_socket *find_passed_path(const struct answerer *answerer, const struct stat *st);
+/* The passed socket whose path this is, as the target means it, over whatever symbolic links. directory_fd
+ * as of unix_path_stat(). NULL: none. Looks at the file system only where the file's name is that of a
+ * passed socket: a look may take for ever (a dead NFS server, a FUSE file system of the target's own). */
+const struct passed_socket *find_passed_path(const struct answerer *answerer, const struct target *target,
+                                             int directory_fd, const char *path);
 
 /* Answers a call of which we could not learn what it asks for. */
 void answer_refused_access(struct answerer *answerer, const struct target *target, const char *call,

@@ -4,21 +4,17 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "notification.h"
-#include "unix-path.h"
 
 void answer_unlink(struct answerer *answerer, const struct target *target, const struct call *call) {
         const struct passed_socket *passed = NULL;
         int directory_fd = call->kind == CALL_UNLINKAT ? call->fd : AT_FDCWD;
         char path[PATH_MAX], address[ADDRESS_STRING_MAX], result[ADDRESS_STRING_MAX + 300];
-        struct stat st;
 
         if ((call->kind == CALL_UNLINK || (call->number & AT_REMOVEDIR) == 0) &&
-            target_read_string(target, call->pointer, path, sizeof(path)) >= 0 &&
-            unix_path_stat(target, directory_fd, path, &st) >= 0 && S_ISSOCK(st.st_mode))
-                passed = find_passed_path(answerer, &st);
+            target_read_string(target, call->pointer, path, sizeof(path)) >= 0)
+                passed = find_passed_path(answerer, target, directory_fd, path);
 
         if (!passed) {
                 (void) listener_continue(target->listener, target->id);

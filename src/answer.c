@@ -5,6 +5,7 @@
 
 #include "answer-private.h"
 #include "notification.h"
+#include "unix-path.h"
 
 /* Failures to look into a process that are logged one by one; a hostile one could fill the disk otherwise.
  */
@@ -17,11 +18,38 @@ struct passed_socket *find_passed(const struct answerer *answerer, uint64_t cook
         return NULL;
 }
 
-const struct passed_socket *find_passed_path(const struct answerer *answerer, const struct stat *st) {
-        for (size_t i = 0; i < answerer->policy->n_passed; i++)
-                if (answerer->states[i].inode != 0 && answerer->states[i].inode == st->st_ino &&
-                    answerer->states[i].device == st->st_dev)
-                        return &answerer->policy->passed[i];
+/* What stands behind the last slash */
+static const char *file_name(const char *path) {
+        const char *slash = strrchr(path, '/');
+
+        return slash ? slash + 1 : path;
+}
+
+static bool has_file_name(const struct passed_socket *passed, const char *name) {
+        char path[ADDRESS_UNIX_MAX + 1] = {};
+
+        memcpy(path, passed->address.unix_name, passed->address.unix_length);
+        return strcmp(file_name(path), name) == 0;
+}
+
+const struct passed_socket *find_passed_path(const struct answerer *answerer, const struct target *target,
+                                             int directory_fd, const char *path) {
+        const struct policy *policy = answerer->policy;
+        const char *name = file_name(path);
+        bool looked = false;
+        struct stat st;
+
+        for (size_t i = 0; i < policy->n_passed; i++) {
+                const struct passed_state *state = &answerer->states[i];
+
+                if (state->inode == 0 || !has_file_name(&policy->passed[i], name))
+                        continue;
+                if (!looked && unix_path_stat(target, directory_fd, path, &st) < 0)
+                        return NULL;
+                looked = true;
+                if (state->inode == st.st_ino && state->device == st.st_dev)
+                        return &policy->passed[i];
+        }
         return NULL;
 }
 

@@ -34,7 +34,6 @@ struct answerer {
         struct policy *policy;
         struct readiness *readiness;
         struct passed_state *states; /* policy->n_passed */
-        bool guards_paths;           /* a passed socket has a path */
         bool tell_listening_process; /* somebody wants to know listening_process */
         pid_t listening_process;     /* that called listen() last on an adopted or bound socket */
 

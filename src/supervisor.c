@@ -323,7 +323,6 @@ static void read_paths(struct answerer *answerer) {
                         continue;
                 answerer->states[i].device = st.st_dev;
                 answerer->states[i].inode = st.st_ino;
-                answerer->guards_paths = true;
         }
 }
 

@@ -75,6 +75,28 @@ def test_relative_path_after_chdir_is_matched(runner, tmp_path):
     assert process.wait() == 0
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no FUSE")
+def test_unlink_in_a_file_system_that_does_not_answer_stops_no_bind(runner, tmp_path):
+    (tmp_path / "dead").mkdir()
+    passed = unix_socket(tmp_path / "s")
+    process = runner.force_bind(["-m", f"unix:{tmp_path}/s=sd=0"], ["unshare", "--mount", "--", *python(f"""
+        import ctypes, os, socket, struct
+        path = {str(tmp_path / "dead")!r}
+        fuse = os.open("/dev/fuse", os.O_RDWR)
+        options = f"fd={{fuse}},rootmode=40000,user_id=0,group_id=0".encode()
+        assert ctypes.CDLL(None).mount(b"dead", path.encode(), b"fuse", 0, options) == 0
+        unique = struct.unpack_from("=IIQ", os.read(fuse, 1 << 20))[2]
+        os.write(fuse, struct.pack("=IiQII56x", 80, 0, unique, 7, 31))  # FUSE_INIT is the last to be answered
+        if os.fork() == 0:
+            os.close(fuse); os.unlink(path + "/file")
+        os.read(fuse, 1 << 20)
+        s = socket.socket(socket.AF_UNIX); s.bind({str(tmp_path / "s")!r}); print("bound", flush=True)
+        os.kill(0, 9)
+    """)], [passed])
+    harness.wait_until(lambda: "bound" in process.stdout, process.stderr)
+    process.wait()
+
+
 def test_chmod_and_chown_of_the_path_work(runner, tmp_path):
     path = tmp_path / "s"
     passed = unix_socket(path)
