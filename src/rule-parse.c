@@ -290,9 +290,18 @@ static int read_descriptor_step(struct cursor *cursor, bool inherited, struct st
         return copy_text(begin.at, (size_t) (begin.end - begin.at), &step->name);
 }
 
+/* errno(3): other names of errors */
+static const struct {
+        const char *name;
+        int error;
+} error_aliases[] = {
+        {"EWOULDBLOCK", EWOULDBLOCK},
+        {"EDEADLOCK", EDEADLOCK},
+        {"ENOTSUP", ENOTSUP},
+};
+
 /* What follows "deny:" */
 static int read_error(struct cursor *cursor, struct step *step) {
-        size_t length = (size_t) (cursor->end - cursor->at);
         struct cursor begin = *cursor;
         uint32_t number;
 
@@ -303,11 +312,16 @@ static int read_error(struct cursor *cursor, struct step *step) {
         for (int error = 1; error < 4096; error++) {
                 const char *name = strerrorname_np(error);
 
-                if (name && strlen(name) == length && memcmp(name, begin.at, length) == 0) {
+                if (name && rest_is(&begin, name)) {
                         step->error = error;
                         return 0;
                 }
         }
+        for (size_t i = 0; i < ELEMENTSOF(error_aliases); i++)
+                if (rest_is(&begin, error_aliases[i].name)) {
+                        step->error = error_aliases[i].error;
+                        return 0;
+                }
         return fail(&begin, "expected the name or the number of an error, such as EACCES");
 }
 

@@ -249,8 +249,11 @@ static void handle_channel(struct running *running) {
 
         replace_fd(&running->channel, -1);
         running->executed = r == 0;
-        if (running->executed && running->supervisor->ready_mode == READY_EXEC)
+        if (!running->executed)
+                return;
+        if (running->supervisor->ready_mode == READY_EXEC)
                 send_ready(running, "");
+        tell_readiness(running);
 }
 
 static void handle_first_process_end(struct running *running) {

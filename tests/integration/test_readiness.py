@@ -75,6 +75,12 @@ def test_ready_waits_for_every_socket_and_status_names_what_is_missing(runner, n
     steps.end()
 
 
+def test_status_names_what_is_missing_before_the_first_bind(runner, notify):
+    steps = Steps(runner, notify, ["--ready=listen", "-m", ":8080=sd=0"], [tcp_socket()])
+    assert notify.wait_for("STATUS=") == "STATUS=0 sockets adopted, 0 bound; waiting for a bind for rule :8080=sd=0"
+    steps.end()
+
+
 def test_ready_bind_does_not_wait_for_listen(runner, notify):
     steps = Steps(runner, notify, ["--ready=bind", "-m", ":8080=sd=0"], [tcp_socket()])
     assert steps.ready() == 0

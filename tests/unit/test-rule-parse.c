@@ -64,6 +64,8 @@ static const struct {
         {":80=deny:13", ":80=deny"},
         {":80=deny:EADDRINUSE", ":80=deny:EADDRINUSE"},
         {":80=deny:98", ":80=deny:EADDRINUSE"},
+        {":80=deny:EWOULDBLOCK", ":80=deny:EAGAIN"},
+        {":80=deny:ENOTSUP", ":80=deny:EOPNOTSUPP"},
         {":80=deny:4095", ":80=deny:4095"},
         {":80=1.2.3.4", ":80=1.2.3.4"},
         {":80=1.2.3.4:0", ":80=1.2.3.4:0"},
