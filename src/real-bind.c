@@ -130,36 +130,9 @@ static int enter_root_and_directory(const struct bind_task *task) {
         return fchdir(directory) < 0 ? -errno : 0;
 }
 
-static int take_credentials(const struct target *target, const struct target_rights *rights) {
-        _cleanup_close_ int fd = -1;
-        gid_t groups[256];
-        size_t n_groups = 0;
-        char line[4096];
-        FILE *status;
-
+static int take_credentials(const struct target_rights *rights, const gid_t *groups, size_t n_groups) {
         if (rights->fsuid == 0 && rights->fsgid == getegid())
                 return 0;
-
-        fd = target_open_proc(target, "status", O_RDONLY);
-        status = fd < 0 ? NULL : fdopen(fd, "r");
-        if (!status)
-                return -EACCES;
-        (void) take_fd(&fd);
-        while (fgets(line, sizeof(line), status)) {
-                char *at = line + strlen("Groups:"), *end;
-
-                if (strncmp(line, "Groups:", strlen("Groups:")) != 0)
-                        continue;
-                for (; n_groups < ELEMENTSOF(groups); at = end) {
-                        unsigned long group = strtoul(at, &end, 10);
-
-                        if (end == at)
-                                break;
-                        groups[n_groups++] = (gid_t) group;
-                }
-        }
-        (void) fclose(status);
-
         if (setgroups(n_groups, groups) < 0 || setresgid(rights->fsgid, rights->fsgid, rights->fsgid) < 0 ||
             setresuid(rights->fsuid, rights->fsuid, rights->fsuid) < 0)
                 return -errno;
@@ -168,16 +141,19 @@ static int take_credentials(const struct target *target, const struct target_rig
 
 static int bind_path(void *argument) {
         const struct bind_task *task = argument;
+        _cleanup_free_ gid_t *groups = NULL;
         bool is_root = geteuid() == 0;
-        int r = 0;
+        size_t n_groups = 0;
+        int r;
 
-        /* Without privileges of ours, those that its owner has in the target's namespace change the root. */
-        if (!is_root)
+        if (is_root) /* before the root changes: there may be no /proc in it */
+                r = target_read_groups(task->target, &groups, &n_groups);
+        else /* Without privileges of ours, those of its owner in the target's namespace change the root. */
                 r = enter_user_namespace(task);
         if (r >= 0)
                 r = enter_root_and_directory(task);
         if (r >= 0 && is_root)
-                r = take_credentials(task->target, task->rights);
+                r = take_credentials(task->rights, groups, n_groups);
         if (r < 0)
                 return -EACCES;
         if (geteuid() == 0)

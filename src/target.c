@@ -188,31 +188,77 @@ static bool shares_namespace(pid_t tid, const char *kind) {
         return stat(own_path, &own) < 0 || stat(path, &theirs) < 0 || own.st_ino == theirs.st_ino;
 }
 
-int target_read_rights(const struct target *target, struct target_rights *ret) {
-        static const char *const names[] = {"Tgid", "Uid", "Gid", "Umask", "CapEff"};
-        const char *fields[ELEMENTSOF(names)];
-        char status[4096];
-        int r;
+/* Reads all of /proc/TID/status, however many groups it names. Checks that the call still waits. */
+static int read_status(const struct target *target, char **ret) {
+        _cleanup_close_ int fd = target_open_proc(target, "status", O_RDONLY);
+        _cleanup_free_ char *text = NULL;
+        size_t size = 0;
+        FILE *file;
+        ssize_t n;
 
-        r = read_proc(target->tid, "status", status, sizeof(status));
-        if (r < 0)
-                return r;
+        if (fd < 0)
+                return fd;
+        file = fdopen(fd, "r");
+        if (!file)
+                return -errno;
+        (void) take_fd(&fd);
+        n = getdelim(&text, &size, '\0', file); /* there is none: to the end */
+        (void) fclose(file);
         if (!listener_call_waits(target->listener, target->id))
                 return -ENOENT;
+        if (n < 0)
+                return -EIO;
+        *ret = text;
+        text = NULL;
+        return 0;
+}
+
+int target_read_rights(const struct target *target, struct target_rights *ret) {
+        static const char *const names[] = {"Uid", "Gid", "Umask", "CapEff"};
+        const char *fields[ELEMENTSOF(names)];
+        _cleanup_free_ char *status = NULL;
+        int r;
+
+        r = read_status(target, &status);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 fields[i] = find_field(status, names[i]);
                 if (!fields[i])
                         return -EINVAL;
         }
         *ret = (struct target_rights){
-                .tgid = (pid_t) strtol(fields[0], NULL, 10),
-                .fsuid = fourth_number(fields[1]),
-                .fsgid = fourth_number(fields[2]),
-                .umask = (mode_t) strtoul(fields[3], NULL, 8),
-                .effective_capabilities = strtoull(fields[4], NULL, 16),
+                .fsuid = fourth_number(fields[0]),
+                .fsgid = fourth_number(fields[1]),
+                .umask = (mode_t) strtoul(fields[2], NULL, 8),
+                .effective_capabilities = strtoull(fields[3], NULL, 16),
                 .foreign_user_namespace = !shares_namespace(target->tid, "user"),
                 .foreign_mount_namespace = !shares_namespace(target->tid, "mnt"),
         };
+        return 0;
+}
+
+int target_read_groups(const struct target *target, gid_t **ret, size_t *ret_n) {
+        _cleanup_free_ char *status = NULL;
+        const char *field;
+        gid_t *groups;
+        size_t n = 0;
+        int r;
+
+        r = read_status(target, &status);
+        if (r < 0)
+                return r;
+        field = find_field(status, "Groups");
+        if (!field)
+                return -EINVAL;
+        groups = calloc(strcspn(field, "\n") + 1, sizeof(*groups)); /* each takes a digit at least */
+        if (!groups)
+                return -ENOMEM;
+        /* strtoul() would skip the end of the line. */
+        for (char *at = (char *) field; *at >= '0' && *at <= '9'; at += strspn(at, " "))
+                groups[n++] = (gid_t) strtoul(at, &at, 10);
+        *ret = groups;
+        *ret_n = n;
         return 0;
 }
 

@@ -35,7 +35,6 @@ bool target_fd_closes_on_exec(const struct target *target, int fd);
 
 /* What the kernel would check a bind against */
 struct target_rights {
-        pid_t tgid;
         uid_t fsuid;
         gid_t fsgid;
         mode_t umask;
@@ -45,6 +44,9 @@ struct target_rights {
 };
 
 int target_read_rights(const struct target *target, struct target_rights *ret);
+
+/* The supplementary groups; the array is the caller's to free. */
+int target_read_groups(const struct target *target, gid_t **ret, size_t *ret_n);
 
 /* The process that the thread belongs to, or 0. */
 pid_t process_of_thread(pid_t tid);

@@ -127,6 +127,21 @@ def test_target_with_the_capability_gets_its_privileged_port(runner):
     assert bound(runner, ["-m", ":80=allow"], "127.0.0.1", 80, before=before) == "127.0.0.1 80"
 
 
+def test_target_with_a_thousand_groups_has_its_rights_all_the_same(runner, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run").chmod(0o770)
+    harness.os.chown(tmp_path / "run", 0, 100999)
+    process = runner.force_bind(["-m", "*=allow"], python(f"""
+        import os, socket
+        os.setgroups(range(100000, 101000))
+        socket.socket().bind(("127.0.0.1", 80)); print("privileged port")
+        os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
+        socket.socket(socket.AF_UNIX).bind({str(tmp_path / "run" / "s")!r}); print("path")
+    """))
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.splitlines() == ["privileged port", "path"]
+
+
 def test_unprivileged_force_bind_cannot_give_a_privileged_port(runner):
     assert bound(runner, ["-m", ":8080=:80"], "127.0.0.1", 8080, user=65534) == "EACCES"
 

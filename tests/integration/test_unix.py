@@ -226,6 +226,19 @@ def test_made_path_that_is_bound_many_times_is_removed_in_the_end(runner, tmp_pa
     harness.wait_until(lambda: not path.exists(), "the path to be removed")
 
 
+def test_path_in_a_root_without_proc_is_made_for_another_user(runner, tmp_path):
+    (tmp_path / "run").mkdir()
+    os.chown(tmp_path / "run", 65534, 65534)
+    process = runner.force_bind(["-m", "unix:*=allow"], python(f"""
+        import os, socket
+        os.chroot({str(tmp_path)!r}); os.chdir("/"); os.setgroups([])
+        os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
+        socket.socket(socket.AF_UNIX).bind("/run/s")
+    """))
+    assert process.wait() == 0, process.stderr
+    assert os.stat(tmp_path / "run" / "s").st_uid == 65534
+
+
 @pytest.mark.parametrize("user", [None, 65534])
 def test_path_in_the_targets_own_mounts_is_made_there(runner, tmp_path, user):
     (tmp_path / "mounted").mkdir()
