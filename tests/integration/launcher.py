@@ -22,6 +22,9 @@ for number, fd in enumerate(aside):
 os.closerange(3 + len(fds), max([*aside, *fds, 3]) + 16)
 if fds:
     os.environ["LISTEN_PID"] = str(listen_pid or os.getpid())
+    pidfd = os.pidfd_open(listen_pid or os.getpid())
+    os.environ["LISTEN_PIDFDID"] = str(os.fstat(pidfd).st_ino)  # systemd 259
+    os.close(pidfd)
 if user >= 0:
     os.setgroups([])
     os.setresgid(user, user, user)

@@ -21,7 +21,7 @@ def test_listen_variables_and_descriptors_are_cleared_in_the_target(runner):
 def test_keep_fds_leaves_both_to_the_target(runner):
     process = runner.force_bind(["--keep-fds", "-m", ":8080=sd=0"], SHOW, [tcp_socket(), tcp_socket()], names=["a", "b"])
     assert process.wait() == 0
-    assert process.stdout.splitlines() == ["['LISTEN_FDNAMES', 'LISTEN_FDS', 'LISTEN_PID']", "[3, 4]"]
+    assert process.stdout.splitlines() == ["['LISTEN_FDNAMES', 'LISTEN_FDS', 'LISTEN_PID', 'LISTEN_PIDFDID']", "[3, 4]"]
 
 
 def test_what_is_no_socket_stays_open_at_its_number(runner, tmp_path):
