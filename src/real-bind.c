@@ -40,7 +40,8 @@ static unsigned first_unprivileged_port(void) {
         file = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "re");
         if (!file)
                 return port;
-        (void) fscanf(file, "%u", &port);
+        if (fscanf(file, "%u", &port) != 1)
+                port = PRIVILEGED_PORTS_DEFAULT;
         (void) fclose(file);
         return port;
 }

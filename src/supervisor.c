@@ -125,7 +125,8 @@ static void detach(const struct supervisor *supervisor, int channel) {
         (void) setsid();
         ignore_signals();
         log_never_wait();
-        (void) chdir("/");
+        if (chdir("/") < 0)
+                log_message(LOG_DEBUG, "cannot leave the working directory, ignoring: %s", strerror(errno));
 
         null = move_up(open("/dev/null", O_RDWR | O_CLOEXEC));
         if (null >= 0) {
