@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "exec-command.h"
+#include "listen.h"
+#include "report.h"
+#include "rule-parse.h"
+#include "sandbox.h"
+#include "specifiers.h"
+#include "unit-reader.h"
+#include "util.h"
+
+#define DROPIN_NAME "zzz-force-bind.conf"
+
+/* Options that the helper is started with; each rule takes two words. */
+struct options {
+        const char **words;
+        size_t n;
+};
+
+struct planning {
+        const struct unit_index *index;
+        const struct service *service;
+        const char *helper;
+        struct exec_command *commands;
+        size_t n_commands;
+        struct listen_address *listen;
+        const char *type;  /* effective Type= */
+        const char *ready; /* for --ready= */
+        bool adopts;       /* a rule does, or --auto */
+        bool automatic;
+        bool some_rule_adopts;
+        struct amendments amendments;
+};
+
+/* Reports what is wrong with a setting. Always 0, for plan_make() to return. */
+PRINTF(3, 4)
+static int refuse(const struct planning *planning, const struct setting *setting, const char *format, ...) {
+        struct origin origin = setting && setting->origin.path ? setting->origin : planning->service->mark;
+        char text[512];
+        va_list arguments;
+
+        va_start(arguments, format);
+        (void) vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
+        report(LOG_WARNING, origin.path, origin.line, "%s; leaving %s as it is", text,
+               planning->service->name);
+        return 0;
+}
+
+/* --- reading the settings --- */
+
+/* A boolean of ours. Returns 1 and the value; 0 if it is wrong. */
+static int read_boolean(const struct planning *planning, enum force_bind_key key, const char *name,
+                        bool by_default, bool *ret) {
+        const struct setting *setting = &planning->service->force_bind[key];
+        int r = setting->value ? parse_boolean(setting->value) : by_default;
+
+        if (r < 0)
+                return refuse(planning, setting, "%s=%s: expected yes or no", name, setting->value);
+        *ret = r;
+        return 1;
+}
+
+static int read_rules(struct planning *planning) {
+        const struct setting_list *rules = &planning->service->rules;
+
+        for (size_t i = 0; i < rules->n; i++) {
+                struct rule_error error;
+                struct rule rule;
+                bool certain;
+                char *text = specifiers_try(rules->settings[i].value, planning->service->name, &certain);
+                int r = text ? rule_parse(text, &rule, &error) : -ENOMEM;
+
+                if (r < 0 && r != -ENOMEM && !certain) /* nobody knows before the manager has expanded it */
+                        planning->some_rule_adopts = planning->some_rule_adopts || strstr(text, "sd");
+                free(text);
+                if (r == -ENOMEM)
+                        return r;
+                if (r < 0 && certain)
+                        return refuse(planning, &rules->settings[i], "rule \"%s\", column %zu: %s",
+                                      rules->settings[i].value, error.column, error.message);
+                if (r >= 0) {
+                        planning->some_rule_adopts = planning->some_rule_adopts || rule_adopts(&rule);
+                        rule_free(&rule);
+                }
+        }
+        return 1;
+}
+
+static int read_listen(struct planning *planning) {
+        const struct setting_list *listen = &planning->service->listen;
+
+        planning->listen = calloc(listen->n + 1, sizeof(*planning->listen));
+        if (!planning->listen)
+                return -ENOMEM;
+        for (size_t i = 0; i < listen->n; i++) {
+                bool certain;
+                char *text = specifiers_try(listen->settings[i].value, planning->service->name, &certain);
+                const char *message;
+
+                if (!text)
+                        return -ENOMEM;
+                message = listen_parse(listen->settings[i].value, text, &planning->listen[i]);
+                free(text);
+                if (message)
+                        return refuse(planning, &listen->settings[i], "Listen=%s: %s",
+                                      listen->settings[i].value, message);
+        }
+        return 1;
+}
+
+static const char *effective_type(const struct service *service) {
+        if (service->keys[SERVICE_TYPE].value)
+                return service->keys[SERVICE_TYPE].value;
+        return service->keys[SERVICE_BUS_NAME].value ? "dbus" : "simple";
+}
+
+static bool is_one_of(const char *word, const char *const *words) {
+        for (; *words; words++)
+                if (strcmp(word, *words) == 0)
+                        return true;
+        return false;
+}
+
+static int read_ready(struct planning *planning) {
+        static const char *const values[] = {"auto", "listen", "bind", "exec", "no", NULL};
+        static const char *const plain_types[] = {"simple", "exec", NULL};
+        static const char *const notifying_types[] = {"simple", "exec", "notify", "notify-reload", NULL};
+        const struct setting *setting = &planning->service->force_bind[FORCE_BIND_READY];
+        const char *value = setting->value ? setting->value : "auto";
+
+        if (!is_one_of(value, values))
+                return refuse(planning, setting, "Ready=%s: expected auto, listen, bind, exec or no", value);
+        if (strcmp(value, "auto") == 0)
+                value = is_one_of(planning->type, plain_types) && planning->adopts ? "listen" : "no";
+        else if (strcmp(value, "no") != 0 && !is_one_of(planning->type, notifying_types))
+                return refuse(planning, setting,
+                              "Ready=%s: a service of Type=%s tells by other means when it is ready", value,
+                              planning->type);
+        else if ((strcmp(value, "listen") == 0 || strcmp(value, "bind") == 0) && !planning->adopts)
+                return refuse(planning, setting,
+                              "Ready=%s: it waits for sockets of rules with sd= or fd=, or of Auto=yes, and "
+                              "there is none",
+                              value);
+        planning->ready = value;
+        return 1;
+}
+
+static int read_commands(struct planning *planning) {
+        const struct setting_list *lines = &planning->service->lists[LIST_EXEC_START];
+
+        for (size_t i = 0; i < lines->n; i++) {
+                const char *at = lines->settings[i].value, *message = NULL;
+                struct exec_command command, *commands;
+                int r;
+
+                while ((r = exec_command_take(&at, &command, &message)) > 0) {
+                        commands = reallocarray(planning->commands, planning->n_commands + 1,
+                                                sizeof(*commands));
+                        if (!commands) {
+                                exec_command_free(&command);
+                                return -ENOMEM;
+                        }
+                        planning->commands = commands;
+                        planning->commands[planning->n_commands++] = command;
+                }
+                if (r == -EINVAL)
+                        return refuse(planning, &lines->settings[i], "ExecStart=: %s", message);
+                if (r < 0)
+                        return r;
+        }
+        if (planning->n_commands == 0)
+                return refuse(planning, NULL, "the service has no ExecStart= to put force-bind before");
+        return 1;
+}
+
+/* Whether the unit may be touched at all */
+static int check_unit(const struct planning *planning) {
+        const struct service *service = planning->service;
+
+        if (service->unknown.value)
+                return refuse(planning, &service->unknown,
+                              "unknown setting %s=: expected Rule, Auto, Listen, Ready, Strict, KeepFds or "
+                              "Verbose",
+                              service->unknown.value);
+        if (!service->fragment)
+                return refuse(
+                        planning, NULL,
+                        "%s has no unit file; if it is made from an init script, give it a unit file of its "
+                        "own in /etc/systemd/system, with the script's command in ExecStart=",
+                        service->name);
+        if (service->malformed)
+                return refuse(planning, NULL, "systemd refuses to load %s", service->fragment->file.path);
+        return 1;
+}
+
+static int read_settings(struct planning *planning, bool *ret_keep_fds, bool *ret_verbose) {
+        const struct service *service = planning->service;
+        bool strict = false;
+        int r;
+
+        planning->type = effective_type(service);
+        r = check_unit(planning);
+        if (r > 0)
+                r = read_rules(planning);
+        if (r > 0)
+                r = read_boolean(planning, FORCE_BIND_AUTO, "Auto", !planning->some_rule_adopts,
+                                 &planning->automatic);
+        if (r > 0)
+                r = read_boolean(planning, FORCE_BIND_KEEP_FDS, "KeepFds", false, ret_keep_fds);
+        if (r > 0)
+                r = read_boolean(planning, FORCE_BIND_VERBOSE, "Verbose", false, ret_verbose);
+        if (r > 0)
+                r = read_boolean(planning, FORCE_BIND_STRICT, "Strict", false, &strict);
+        if (r > 0 && strict)
+                r = refuse(planning, &service->force_bind[FORCE_BIND_STRICT],
+                           "Strict=yes: this version of force-bind has no strict mode");
+        planning->adopts = planning->some_rule_adopts || planning->automatic;
+        if (r > 0)
+                r = read_listen(planning);
+        /* X-ForceBind=no, and nothing else */
+        if (r > 0 && !planning->automatic && service->rules.n == 0 && service->listen.n == 0)
+                return 0;
+        if (r > 0)
+                r = read_ready(planning);
+        if (r > 0)
+                r = read_commands(planning);
+        return r;
+}
+
+/* --- writing --- */
+
+static void write_header(FILE *out, const struct service *service) {
+        fputs("# Automatically generated by force-bind-generator\n", out);
+        fprintf(out, "# because of %s:%u\n\n[Unit]\nSourcePath=", service->mark.path, service->mark.line);
+        for (const char *at = service->mark.path; *at != '\0'; at++) {
+                if (*at == '%')
+                        fputc('%', out);
+                fputc(*at, out);
+        }
+        fputc('\n', out);
+}
+
+/* As Sockets= takes it; a template's socket is a template as well. */
+static void write_socket_name(FILE *out, const char *name) {
+        const char *at = strchr(name, '@');
+
+        if (at && at[1] == '.')
+                fprintf(out, "%.*s@%%i%s", (int) (at - name), name, at + 1);
+        else
+                fputs(name, out);
+}
+
+static int make_options(const struct planning *planning, bool keep_fds, bool verbose, char *extra[static 3],
+                        struct options *ret) {
+        const struct setting_list *rules = &planning->service->rules;
+        struct options options = {.words = calloc(rules->n * 2 + 8, sizeof(char *))};
+
+        if (!options.words)
+                return -ENOMEM;
+        if (planning->automatic)
+                options.words[options.n++] = "--auto";
+        for (size_t i = 0; i < rules->n; i++) {
+                options.words[options.n++] = "-m";
+                options.words[options.n++] = rules->settings[i].value;
+        }
+        if (asprintf(&extra[0], "--ready=%s", planning->ready) < 0)
+                extra[0] = NULL;
+        if (planning->amendments.close_calls &&
+            asprintf(&extra[1], "--close-calls=%s", planning->amendments.close_calls) < 0)
+                extra[1] = NULL;
+        if (planning->amendments.close_families &&
+            asprintf(&extra[2], "--close-families=%s", planning->amendments.close_families) < 0)
+                extra[2] = NULL;
+        if (strcmp(planning->ready, "no") != 0)
+                options.words[options.n++] = extra[0];
+        if (keep_fds)
+                options.words[options.n++] = "--keep-fds";
+        if (verbose)
+                options.words[options.n++] = "--verbose";
+        for (size_t i = 1; i < 3; i++)
+                if (extra[i])
+                        options.words[options.n++] = extra[i];
+        *ret = options;
+        return extra[0] ? 0 : -ENOMEM;
+}
+
+/* The journal shows the base name of what is executed, which would be the helper's. */
+static void write_syslog_identifier(FILE *out, const struct planning *planning) {
+        const char *name = exec_command_base_name(&planning->commands[0]);
+        bool certain;
+        char *expanded;
+
+        if (planning->service->keys[SERVICE_SYSLOG_IDENTIFIER].value)
+                return;
+        expanded = specifiers_try(name, planning->service->name, &certain);
+        if (expanded && strchr(expanded, '/')) { /* a specifier has brought it */
+                fputs("SyslogIdentifier=", out);
+                for (const char *at = strrchr(expanded, '/') + 1; *at != '\0'; at++)
+                        fputs(*at == '%' ? "%%" : (char[]){*at, '\0'}, out);
+                fputc('\n', out);
+        } else
+                fprintf(out, "SyslogIdentifier=%s\n", name);
+        free(expanded);
+}
+
+static void write_notification(FILE *out, const struct planning *planning) {
+        static const char *const plain_types[] = {"simple", "exec", NULL};
+        const struct service *service = planning->service;
+        const char *access = service->keys[SERVICE_NOTIFY_ACCESS].value;
+        bool tells_ready = strcmp(planning->ready, "no") != 0;
+        bool tells_main_process =
+                strcmp(planning->type, "forking") == 0 && !service->keys[SERVICE_PID_FILE].value;
+
+        if (tells_ready && is_one_of(planning->type, plain_types))
+                fputs("Type=notify\n", out);
+        if ((tells_ready || tells_main_process) && (!access || strcmp(access, "all") != 0))
+                fputs("NotifyAccess=all\n", out);
+}
+
+static int write_dropin(const struct planning *planning, bool keep_fds, bool verbose, struct plan *plan) {
+        char *extra[3] = {};
+        struct options options = {};
+        size_t size, n_sockets = plan->sockets[0] ? (plan->sockets[1] ? 2 : 1) : 0;
+        FILE *out = open_memstream(&plan->dropin, &size);
+        int r = out ? make_options(planning, keep_fds, verbose, extra, &options) : -ENOMEM;
+
+        if (r >= 0) {
+                write_header(out, planning->service);
+                for (size_t i = 0; i < n_sockets; i++) {
+                        fputs("After=", out);
+                        write_socket_name(out, plan->socket_names[i]);
+                        fputc('\n', out);
+                }
+                fputs("\n[Service]\n", out);
+                for (size_t i = 0; i < n_sockets; i++) {
+                        fputs("Sockets=", out);
+                        write_socket_name(out, plan->socket_names[i]);
+                        fputc('\n', out);
+                }
+                fputs("ExecStart=\n", out);
+                for (size_t i = 0; i < planning->n_commands; i++) {
+                        fputs("ExecStart=", out);
+                        exec_command_write(out, &planning->commands[i], planning->helper, options.words,
+                                           true);
+                        fputc('\n', out);
+                }
+                write_syslog_identifier(out, planning);
+                write_notification(out, planning);
+                fputs(planning->amendments.settings, out);
+        }
+        if (out && fclose(out) != 0)
+                r = -ENOMEM;
+        free(options.words);
+        for (size_t i = 0; i < ELEMENTSOF(extra); i++)
+                free(extra[i]);
+        return r < 0 ? r : 1;
+}
+
+/* A line that systemd would refuse, because the helper's words make it too long */
+static bool has_long_line(const char *text) {
+        while (*text != '\0') {
+                size_t length = strcspn(text, "\n");
+
+                if (length >= UNIT_LINE_MAX)
+                        return true;
+                text += length + (text[length] == '\n');
+        }
+        return false;
+}
+
+static int write_socket(const struct planning *planning, bool second, const char *first_name, char **ret) {
+        const struct service *service = planning->service;
+        size_t size;
+        FILE *out = open_memstream(ret, &size);
+
+        if (!out)
+                return -ENOMEM;
+        write_header(out, service);
+        fprintf(out, "Description=Sockets of %s\n\n[Socket]\n", second ? service->name : "%N.service");
+        listen_write(out, planning->listen, service->listen.n, second);
+        if (second) {
+                /* Rules name the sockets of both units by the first's. */
+                fputs("FileDescriptorName=", out);
+                write_socket_name(out, first_name);
+                fputs("\nService=", out);
+                write_socket_name(out, service->name);
+                fputc('\n', out);
+        }
+        return fclose(out) == 0 ? 0 : -ENOMEM;
+}
+
+/* A unit of the name that we would write, wherever it is */
+static const struct unit_entry *find_existing(const struct unit_index *index, const char *name) {
+        char template[UNIT_NAME_MAX + 1];
+        const struct unit_entry *entry = unit_index_find(index, name);
+
+        if (!entry && unit_name_kind(name, ".socket") == UNIT_NAME_INSTANCE) {
+                unit_name_template(name, template);
+                entry = unit_index_find(index, template);
+        }
+        return entry;
+}
+
+/* NAME.socket, and NAME-ipv6.socket for what the first cannot say */
+static int write_sockets(const struct planning *planning, struct plan *plan) {
+        const struct service *service = planning->service;
+        size_t n = service->listen.n == 0                                          ? 0
+                   : listen_needs_second_unit(planning->listen, service->listen.n) ? 2
+                                                                                   : 1;
+        char prefix[UNIT_NAME_MAX + 1];
+
+        for (size_t i = 0; i < n; i++) {
+                const struct unit_entry *existing;
+                bool fits = unit_name_change_suffix(service->name, ".socket", plan->socket_names[i]);
+                int r;
+
+                if (i == 1) {
+                        const char *rest;
+
+                        unit_name_prefix(service->name, prefix);
+                        rest = plan->socket_names[0] + strlen(prefix);
+                        fits = (size_t) snprintf(plan->socket_names[1], sizeof(plan->socket_names[1]),
+                                                 "%s-ipv6%s", prefix, rest) < sizeof(plan->socket_names[1]);
+                }
+                if (!fits)
+                        return refuse(planning, &service->listen.settings[0],
+                                      "Listen=: the name of the service is too long for its .socket unit");
+                existing = find_existing(planning->index, plan->socket_names[i]);
+                if (existing)
+                        return refuse(planning, &service->listen.settings[0],
+                                      "Listen=: %s exists already (%s); remove Listen=, and set its "
+                                      "addresses there",
+                                      plan->socket_names[i], existing->file.path);
+                r = write_socket(planning, i == 1, plan->socket_names[0], &plan->sockets[i]);
+                if (r < 0)
+                        return r;
+        }
+        return 1;
+}
+
+int plan_make(const struct unit_index *index, const struct service *service, const char *helper,
+              struct plan *ret) {
+        struct planning planning = {.index = index, .service = service, .helper = helper};
+        struct plan plan = {};
+        bool keep_fds = false, verbose = false;
+        const char *message;
+        int r;
+
+        r = read_settings(&planning, &keep_fds, &verbose);
+        if (r > 0) {
+                r = sandbox_amend(service, helper, strcmp(planning.ready, "no") != 0, &planning.amendments,
+                                  &message);
+                r = r == -EINVAL ? refuse(&planning, NULL, "%s", message) : r < 0 ? r : 1;
+        }
+        if (r > 0)
+                r = write_sockets(&planning, &plan);
+        if (r > 0)
+                r = write_dropin(&planning, keep_fds, verbose, &plan);
+        if (r > 0 && has_long_line(plan.dropin))
+                r = refuse(&planning, NULL,
+                           "with force-bind before it, a command would be longer than systemd reads");
+
+        for (size_t i = 0; i < planning.n_commands; i++)
+                exec_command_free(&planning.commands[i]);
+        free(planning.commands);
+        free(planning.listen);
+        amendments_free(&planning.amendments);
+        if (r > 0)
+                *ret = plan;
+        else
+                plan_free(&plan);
+        return r;
+}
+
+void plan_free(struct plan *plan) {
+        free(plan->dropin);
+        for (size_t i = 0; i < ELEMENTSOF(plan->sockets); i++)
+                free(plan->sockets[i]);
+        *plan = (struct plan){};
+}
+
+char *plan_dropin_name(char *const *names, size_t n) {
+        const char *last = "";
+        char *name;
+
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(names[i], last) > 0)
+                        last = names[i];
+        if (strcmp(last, DROPIN_NAME) < 0)
+                return strdup(DROPIN_NAME);
+        /* What begins with another name sorts behind it. */
+        return asprintf(&name, "%s-force-bind.conf", last) < 0 ? NULL : name;
+}

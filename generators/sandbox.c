@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sandbox.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util.h"
+#include "word.h"
+
+/* What the helper does and ordinary daemons do not, and the groups that have it (systemd-analyze
+ * syscall-filter), in any version of systemd. */
+static const struct {
+        const char *name;
+        const char *const groups[4];
+} needed_calls[] = {
+        {"seccomp", {"@sandbox", "@known"}},
+        {"pidfd_open", {"@process", "@system-service", "@known"}},
+        {"pidfd_getfd", {"@debug", "@known"}},
+        {"process_vm_readv", {"@ipc", "@system-service", "@known"}},
+};
+
+/* --- lists of words --- */
+
+/* The value of a setting whose words are added to or, behind "~", taken out of a list. */
+static bool is_inverted(const struct setting *setting) {
+        return setting->value[0] == '~';
+}
+
+/* Calls matches() for every word of the setting; a word's ":ERRNO" is left out. Returns whether one matches,
+ * or -ENOMEM. */
+static int any_word(const struct setting *setting, bool (*matches)(const char *word, const void *argument),
+                    const void *argument) {
+        const char *at = setting->value + is_inverted(setting), *text;
+        size_t length;
+        char *word;
+
+        while (word_take(&at, &word, &text, &length) > 0) {
+                bool found;
+
+                word[strcspn(word, ":")] = '\0';
+                found = matches(word, argument);
+                free(word);
+                if (found)
+                        return 1;
+        }
+        return 0;
+}
+
+/* Whether the list, an allow-list unless its first setting begins with "~", lets through what matches() says
+ * is meant. */
+static bool list_allows(const struct setting_list *list,
+                        bool (*matches)(const char *word, const void *argument), const void *argument) {
+        bool allowed = list->n == 0 || is_inverted(&list->settings[0]);
+
+        for (size_t i = 0; i < list->n; i++)
+                if (any_word(&list->settings[i], matches, argument) > 0)
+                        allowed = !is_inverted(&list->settings[i]);
+        return allowed;
+}
+
+static bool is_same_word(const char *word, const void *wanted) {
+        return strcmp(word, wanted) == 0;
+}
+
+static bool means_call(const char *word, const void *argument) {
+        size_t call = *(const size_t *) argument;
+
+        if (strcmp(word, needed_calls[call].name) == 0)
+                return true;
+        for (size_t i = 0; i < ELEMENTSOF(needed_calls[call].groups) && needed_calls[call].groups[i]; i++)
+                if (strcmp(word, needed_calls[call].groups[i]) == 0)
+                        return true;
+        return false;
+}
+
+/* --- amendments --- */
+
+static void amend_calls(const struct service *service, FILE *settings, FILE *closed) {
+        const struct setting_list *filter = &service->lists[LIST_SYSTEM_CALL_FILTER];
+        const char *error = service->keys[SERVICE_SYSTEM_CALL_ERROR].value, *separator = "";
+        bool allow_list = filter->n > 0 && !is_inverted(&filter->settings[0]), some = false;
+
+        for (size_t i = 0; i < ELEMENTSOF(needed_calls) && filter->n > 0; i++) {
+                bool allowed = list_allows(filter, means_call, &i);
+
+                /* In an allow-list all are named: a group may not have the call in this version. */
+                if (allowed && !allow_list)
+                        continue;
+                fprintf(settings, "%s%s", some ? " " : "SystemCallFilter=", needed_calls[i].name);
+                some = true;
+                if (!allowed) {
+                        fprintf(closed, "%s%s", separator, needed_calls[i].name);
+                        separator = ",";
+                }
+        }
+        if (some)
+                fputc('\n', settings);
+        if (separator[0] != '\0' && error && strcmp(error, "kill") != 0)
+                fprintf(closed, ":%s", error);
+}
+
+static bool family_allowed(const struct service *service, const char *family) {
+        const struct setting_list *families = &service->lists[LIST_ADDRESS_FAMILIES];
+
+        return list_allows(families, is_same_word, family);
+}
+
+/* The directory that the setting names hides the helper: it is the helper's path, or leads to it.
+ * "TYPE:OPTIONS" behind a colon, and prefixes, do not count. */
+static bool hides(const char *word, const void *helper) {
+        size_t length;
+
+        word += strspn(word, "-+");
+        length = strcspn(word, ":");
+        while (length > 1 && word[length - 1] == '/')
+                length--;
+        return length > 0 && strncmp(word, helper, length) == 0 &&
+               (length == 1 || ((const char *) helper)[length] == '/' ||
+                ((const char *) helper)[length] == '\0');
+}
+
+static bool is_hidden(const struct service *service, const char *helper) {
+        static const enum service_list hiding[] = {LIST_INACCESSIBLE_PATHS, LIST_TEMPORARY_FILE_SYSTEM};
+
+        for (size_t i = 0; i < ELEMENTSOF(hiding); i++)
+                for (size_t j = 0; j < service->lists[hiding[i]].n; j++)
+                        if (any_word(&service->lists[hiding[i]].settings[j], hides, helper) > 0)
+                                return true;
+        return false;
+}
+
+/* Returns why the helper cannot be found below another root, NULL if it can. */
+static const char *check_root(const struct service *service, const char *helper) {
+        const char *root = service->keys[SERVICE_ROOT_DIRECTORY].value;
+        _cleanup_free_ char *path = NULL;
+
+        if (service->keys[SERVICE_ROOT_IMAGE].value)
+                return "the service has RootImage=, into which the generator cannot look for the helper";
+        if (!root || root[strspn(root, "/")] == '\0')
+                return NULL;
+        if (asprintf(&path, "%s%s", root[0] == '-' ? root + 1 : root, helper) < 0)
+                return "out of memory";
+        return access(path, X_OK) == 0
+                       ? NULL
+                       : "the service has RootDirectory=, and force-bind is not installed below it";
+}
+
+int sandbox_amend(const struct service *service, const char *helper, bool notifies, struct amendments *ret,
+                  const char **ret_message) {
+        struct amendments amendments = {};
+        size_t settings_size, calls_size;
+        FILE *settings, *calls;
+
+        *ret_message = check_root(service, helper);
+        if (*ret_message)
+                return -EINVAL;
+
+        settings = open_memstream(&amendments.settings, &settings_size);
+        calls = open_memstream(&amendments.close_calls, &calls_size);
+        if (settings && calls) {
+                amend_calls(service, settings, calls);
+                if (notifies && !family_allowed(service, "AF_UNIX")) {
+                        fputs("RestrictAddressFamilies=AF_UNIX\n", settings);
+                        amendments.close_families = strdup("AF_UNIX");
+                }
+                if (service->lists[LIST_NO_EXEC_PATHS].n > 0)
+                        fprintf(settings, "ExecPaths=%s\n", helper);
+                if (is_hidden(service, helper))
+                        fprintf(settings, "BindReadOnlyPaths=%s\n", helper);
+        }
+        if (!settings || fclose(settings) != 0 || !calls || fclose(calls) != 0) {
+                amendments_free(&amendments);
+                return -ENOMEM;
+        }
+        if (amendments.close_calls[0] == '\0') {
+                free(amendments.close_calls);
+                amendments.close_calls = NULL;
+        }
+        *ret = amendments;
+        return 0;
+}
+
+void amendments_free(struct amendments *amendments) {
+        free(amendments->settings);
+        free(amendments->close_calls);
+        free(amendments->close_families);
+        *amendments = (struct amendments){};
+}

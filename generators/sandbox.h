@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the helper needs of the sandbox that a service has, and no more: settings are amended only if the
+ * unit has them, and what that opens is closed again for the target by options of the helper. */
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "service.h"
+
+struct amendments {
+        char *settings;       /* lines for [Service] */
+        char *close_calls;    /* for --close-calls=; NULL: nothing to close */
+        char *close_families; /* for --close-families= */
+};
+
+/* Returns 0; -EINVAL and in *ret_message why the helper cannot run in there; or -ENOMEM. notifies: the
+ * helper has to reach the service manager. */
+int sandbox_amend(const struct service *service, const char *helper, bool notifies, struct amendments *ret,
+                  const char **ret_message);
+void amendments_free(struct amendments *amendments);
