@@ -90,7 +90,22 @@ static int add_traps(scmp_filter_ctx filter, unsigned traps, const struct trappe
         return 0;
 }
 
-static int build_for_architecture(uint32_t architecture, unsigned traps, scmp_filter_ctx *ret) {
+static int add_closed(scmp_filter_ctx filter, const struct closing *closing) {
+        uint32_t action =
+                closing->error > 0 ? SCMP_ACT_ERRNO((unsigned) closing->error) : SCMP_ACT_KILL_PROCESS;
+        int r = 0;
+
+        for (size_t i = 0; i < closing->n_calls && r >= 0; i++)
+                r = seccomp_rule_add(filter, action, closing->calls[i], 0);
+        for (size_t i = 0; i < closing->n_families && r >= 0; i++)
+                r = seccomp_rule_add(
+                        filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+                        SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, INT_MASK, (uint64_t) closing->families[i]));
+        return r;
+}
+
+static int build_for_architecture(uint32_t architecture, unsigned traps, const struct closing *closing,
+                                  scmp_filter_ctx *ret) {
         _cleanup_(release_filter) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
         int r;
 
@@ -106,6 +121,8 @@ static int build_for_architecture(uint32_t architecture, unsigned traps, scmp_fi
                 r = add_traps(filter, traps, trapped_calls, ELEMENTSOF(trapped_calls));
         if (r >= 0 && architecture == SCMP_ARCH_X86)
                 r = add_traps(filter, traps, trapped_socketcalls, ELEMENTSOF(trapped_socketcalls));
+        if (r >= 0)
+                r = add_closed(filter, closing);
         if (r < 0)
                 return r;
 
@@ -114,15 +131,15 @@ static int build_for_architecture(uint32_t architecture, unsigned traps, scmp_fi
         return 0;
 }
 
-static int build(unsigned traps, scmp_filter_ctx *ret) {
+static int build(unsigned traps, const struct closing *closing, scmp_filter_ctx *ret) {
         _cleanup_(release_filter) scmp_filter_ctx filter = NULL;
         int r;
 
-        r = build_for_architecture(seccomp_arch_native(), traps, &filter);
+        r = build_for_architecture(seccomp_arch_native(), traps, closing, &filter);
         for (size_t i = 0; i < ELEMENTSOF(foreign_architectures) && r >= 0; i++) {
                 scmp_filter_ctx foreign = NULL;
 
-                r = build_for_architecture(foreign_architectures[i], traps, &foreign);
+                r = build_for_architecture(foreign_architectures[i], traps, closing, &foreign);
                 if (r < 0)
                         break;
                 r = seccomp_merge(filter, foreign); /* takes foreign over if it succeeds */
@@ -163,7 +180,7 @@ static int export_program(scmp_filter_ctx filter, struct sock_filter *instructio
 }
 
 /* Newer flags first; a kernel that does not know one says EINVAL. */
-static int install_program(struct sock_fprog *program) {
+static int install_program(struct sock_fprog *program, unsigned listener_flag) {
         static const unsigned flags[] = {
                 /* Once received, only a fatal signal ends a call: it is not carried out twice (5.19). */
                 SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | SECCOMP_FILTER_FLAG_SPEC_ALLOW,
@@ -174,8 +191,7 @@ static int install_program(struct sock_fprog *program) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(flags); i++) {
-                long r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-                                 SECCOMP_FILTER_FLAG_NEW_LISTENER | flags[i], program);
+                long r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, listener_flag | flags[i], program);
 
                 if (r >= 0)
                         return (int) r;
@@ -200,7 +216,9 @@ static enum filter_failure explain_failure(int error) {
         return error == -EPERM || error == -EACCES ? FILTER_FORBIDDEN : FILTER_OTHER;
 }
 
-int filter_install(unsigned traps, int *ret_listener, enum filter_failure *ret_failure) {
+int filter_install(unsigned traps, const struct closing *closing, int *ret_listener,
+                   enum filter_failure *ret_failure) {
+        unsigned listener_flag = traps != 0 ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
         _cleanup_(release_filter) scmp_filter_ctx filter = NULL;
         struct sock_filter instructions[1024];
         struct sock_fprog program = {.filter = instructions};
@@ -208,7 +226,7 @@ int filter_install(unsigned traps, int *ret_listener, enum filter_failure *ret_f
         int r;
 
         *ret_failure = FILTER_OTHER;
-        r = build(traps, &filter);
+        r = build(traps, closing, &filter);
         if (r < 0)
                 return r;
         r = export_program(filter, instructions, sizeof(instructions), &n);
@@ -216,16 +234,16 @@ int filter_install(unsigned traps, int *ret_listener, enum filter_failure *ret_f
                 return r;
         program.len = (unsigned short) n;
 
-        r = install_program(&program);
+        r = install_program(&program, listener_flag);
         if (r == -EACCES) { /* "must have CAP_SYS_ADMIN or no_new_privs", seccomp(2) */
                 if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                         return -errno;
-                r = install_program(&program);
+                r = install_program(&program, listener_flag);
         }
         if (r < 0) {
                 *ret_failure = explain_failure(r);
                 return r;
         }
-        *ret_listener = r;
+        *ret_listener = traps != 0 ? r : -1;
         return 0;
 }

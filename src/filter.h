@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 
+#include "closing.h"
+
 enum trap {
         TRAP_BIND_IP =
                 1 << 0, /* bind() with an address long enough for IP (16 bytes), or of unknown length */
@@ -24,6 +26,8 @@ enum filter_failure {
 };
 
 /* Installs the filter on this thread; it holds for all that it starts from now on. Sets no_new_privs only if
- * the kernel refuses without (no CAP_SYS_ADMIN). traps is an OR of enum trap.
- * Returns 0 and the listener, FD_CLOEXEC set, the caller's to close; or a negative errno and the reason. */
-int filter_install(unsigned traps, int *ret_listener, enum filter_failure *ret_failure);
+ * the kernel refuses without (no CAP_SYS_ADMIN). traps is an OR of enum trap; 0 traps nothing, and then
+ * there is no listener (-1). Returns 0 and the listener, FD_CLOEXEC set, the caller's to close; or a
+ * negative errno and the reason. */
+int filter_install(unsigned traps, const struct closing *closing, int *ret_listener,
+                   enum filter_failure *ret_failure);

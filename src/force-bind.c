@@ -20,6 +20,7 @@ static int run(const struct options *options, const struct passed_sockets *passe
                            .passed = passed->sockets,
                            .n_passed = passed->n_sockets},
                 .passed = passed,
+                .closing = options->closing,
                 .ready_mode = options->ready_mode,
                 .keep_fds = options->keep_fds,
                 .argv0 = options->argv0,

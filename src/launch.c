@@ -213,10 +213,19 @@ static int expect(int channel, enum channel_byte wanted) {
         return -EPERM;
 }
 
-/* Installs the filter and hands the listener over. */
-static int attach_supervisor(unsigned traps, int channel) {
-        _cleanup_close_ int listener = -1;
+/* Returns 0, or a negative errno after logging why. */
+static int install_filter(unsigned traps, const struct closing *closing, int *ret_listener) {
         enum filter_failure failure;
+        int r = filter_install(traps, closing, ret_listener, &failure);
+
+        if (r < 0)
+                explain_filter_failure(failure, r);
+        return r;
+}
+
+/* Installs the filter and hands the listener over. */
+static int attach_supervisor(unsigned traps, const struct closing *closing, int channel) {
+        _cleanup_close_ int listener = -1;
         pid_t supervisor;
         int r;
 
@@ -227,11 +236,9 @@ static int attach_supervisor(unsigned traps, int channel) {
         if (recv(channel, &supervisor, sizeof(supervisor), 0) == sizeof(supervisor))
                 (void) prctl(PR_SET_PTRACER, (unsigned long) supervisor, 0, 0, 0);
 
-        r = filter_install(traps, &listener, &failure);
-        if (r < 0) {
-                explain_filter_failure(failure, r);
+        r = install_filter(traps, closing, &listener);
+        if (r < 0)
                 return r;
-        }
         r = channel_send(channel, CHANNEL_LISTENER, listener);
         if (r < 0) {
                 log_message(LOG_ERR, "cannot reach the supervisor: %s", strerror(-r));
@@ -269,10 +276,15 @@ int launch(const struct launch *launch) {
                 if (start_supervisor(&supervisor, theirs) < 0)
                         return EXIT_NOT_ALLOWED;
                 replace_fd(&theirs, -1);
-                if (attach_supervisor(traps, ours) < 0)
+                if (attach_supervisor(traps, &launch->closing, ours) < 0)
                         return EXIT_NOT_ALLOWED;
-        } else if (launch->ready_mode == READY_EXEC)
-                (void) manager_notify(0, "READY=1");
+        } else {
+                if (launch->ready_mode == READY_EXEC)
+                        (void) manager_notify(0, "READY=1");
+                if (!closing_is_empty(&launch->closing) &&
+                    install_filter(0, &launch->closing, &(int){-1}) < 0)
+                        return EXIT_NOT_ALLOWED;
+        }
 
         passed_sockets_leave(launch->passed, launch->keep_fds);
         r = execute(launch);

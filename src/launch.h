@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "closing.h"
 #include "decide.h"
 #include "passed-sockets.h"
 #include "readiness.h"
@@ -20,6 +21,7 @@ enum exit_status {
 struct launch {
         struct policy policy;
         const struct passed_sockets *passed;
+        struct closing closing;
         enum ready_mode ready_mode;
         bool keep_fds;
         const char *argv0; /* NULL: argv[0] */

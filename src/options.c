@@ -34,6 +34,10 @@ static void print_help(void) {
                "                        listen, bind, exec or no (default)\n"
                "      --keep-fds        leave passed sockets and LISTEN_* to the program as well\n"
                "      --argv0=NAME      the program's argv[0]\n"
+               "      --close-calls=CALL[,CALL...][:ERRNO]\n"
+               "      --close-families=FAMILY[,FAMILY...]\n"
+               "                        what a sandbox was opened for force-bind is closed again for the\n"
+               "                        program\n"
                "      --explain         print the rules, the passed sockets, and which meets which; run\n"
                "                        nothing\n"
                "  -v, --verbose         one line for each decision\n"
@@ -78,6 +82,13 @@ static int parse_ready_mode(const char *text, enum ready_mode *ret) {
         return -EINVAL;
 }
 
+static int check_closing(const char *option, const char *text, const char *message) {
+        if (!message)
+                return 0;
+        log_message(LOG_ERR, "%s=%s: %s", option, text, message);
+        return -EINVAL;
+}
+
 /* Looks up what rules leave open until the start. */
 static int resolve_rules(struct options *options) {
         for (size_t i = 0; i < options->n_rules; i++) {
@@ -118,7 +129,14 @@ static int check(const struct options *options) {
 }
 
 static int read_options(int argc, char **argv, struct options *options) {
-        enum { OPTION_READY = 256, OPTION_KEEP_FDS, OPTION_ARGV0, OPTION_EXPLAIN };
+        enum {
+                OPTION_READY = 256,
+                OPTION_KEEP_FDS,
+                OPTION_ARGV0,
+                OPTION_EXPLAIN,
+                OPTION_CLOSE_CALLS,
+                OPTION_CLOSE_FAMILIES,
+        };
         static const struct option long_options[] = {
                 {"map", required_argument, NULL, 'm'},
                 {"bind", required_argument, NULL, 'b'},
@@ -128,6 +146,8 @@ static int read_options(int argc, char **argv, struct options *options) {
                 {"keep-fds", no_argument, NULL, OPTION_KEEP_FDS},
                 {"argv0", required_argument, NULL, OPTION_ARGV0},
                 {"explain", no_argument, NULL, OPTION_EXPLAIN},
+                {"close-calls", required_argument, NULL, OPTION_CLOSE_CALLS},
+                {"close-families", required_argument, NULL, OPTION_CLOSE_FAMILIES},
                 {"verbose", no_argument, NULL, 'v'},
                 {"quiet", no_argument, NULL, 'q'},
                 {"debug", no_argument, NULL, 'D'},
@@ -163,6 +183,14 @@ static int read_options(int argc, char **argv, struct options *options) {
                         break;
                 case OPTION_EXPLAIN:
                         options->explain = true;
+                        break;
+                case OPTION_CLOSE_CALLS:
+                        r = check_closing("--close-calls", optarg,
+                                          closing_parse_calls(optarg, &options->closing));
+                        break;
+                case OPTION_CLOSE_FAMILIES:
+                        r = check_closing("--close-families", optarg,
+                                          closing_parse_families(optarg, &options->closing));
                         break;
                 case 'v':
                         log_set_level(LOG_INFO);

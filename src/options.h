@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "closing.h"
 #include "readiness.h"
 #include "rule.h"
 
@@ -14,6 +15,7 @@ struct options {
         bool automatic;
         bool keep_fds;
         bool explain;
+        struct closing closing;
         enum ready_mode ready_mode;
         const char *argv0;
         char **argv; /* the program and its arguments; argv[0] is NULL if none was given */

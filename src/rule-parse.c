@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "error-name.h"
 #include "rule-print.h"
 #include "util.h"
 
@@ -290,39 +291,11 @@ static int read_descriptor_step(struct cursor *cursor, bool inherited, struct st
         return copy_text(begin.at, (size_t) (begin.end - begin.at), &step->name);
 }
 
-/* errno(3): other names of errors */
-static const struct {
-        const char *name;
-        int error;
-} error_aliases[] = {
-        {"EWOULDBLOCK", EWOULDBLOCK},
-        {"EDEADLOCK", EDEADLOCK},
-        {"ENOTSUP", ENOTSUP},
-};
-
 /* What follows "deny:" */
 static int read_error(struct cursor *cursor, struct step *step) {
-        struct cursor begin = *cursor;
-        uint32_t number;
-
-        if (read_number(cursor, 4095, &number) && cursor->at == cursor->end && number > 0) {
-                step->error = (int) number;
-                return 0;
-        }
-        for (int error = 1; error < 4096; error++) {
-                const char *name = strerrorname_np(error);
-
-                if (name && rest_is(&begin, name)) {
-                        step->error = error;
-                        return 0;
-                }
-        }
-        for (size_t i = 0; i < ELEMENTSOF(error_aliases); i++)
-                if (rest_is(&begin, error_aliases[i].name)) {
-                        step->error = error_aliases[i].error;
-                        return 0;
-                }
-        return fail(&begin, "expected the name or the number of an error, such as EACCES");
+        step->error = error_from_name(cursor->at, (size_t) (cursor->end - cursor->at));
+        return step->error > 0 ? 0
+                               : fail(cursor, "expected the name or the number of an error, such as EACCES");
 }
 
 static int read_unix_step(struct cursor *cursor, struct step *step) {

@@ -4,6 +4,7 @@
 _force_bind() {
         local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} i
         local options='--map= --bind= --deny --auto --ready= --keep-fds --argv0= --explain --verbose --quiet --debug
+                       --close-calls= --close-families=
                        --help --version -m -b -d -a -v -q -D -h -V'
 
         # Behind the program, its own completion
@@ -13,7 +14,7 @@ _force_bind() {
                         _command_offset $((i + 1))
                         return
                         ;;
-                -m | -b | --map | --bind | --argv0 | --ready) ((i++)) ;;
+                -m | -b | --map | --bind | --argv0 | --ready | --close-calls | --close-families) ((i++)) ;;
                 = | -*) [[ ${COMP_WORDS[i]} == = ]] && ((i++)) ;;
                 *)
                         _command_offset "$i"
@@ -28,8 +29,9 @@ _force_bind() {
                 previous=${COMP_WORDS[COMP_CWORD - 2]}
         fi
         case $previous in
+        --close-families) COMPREPLY=($(compgen -W 'AF_UNIX AF_INET AF_INET6 AF_NETLINK' -- "$current")) ;;
         --ready) COMPREPLY=($(compgen -W 'listen bind exec no' -- "$current")) ;;
-        -m | --map | --argv0) ;;
+        -m | --map | --argv0 | --close-calls) ;;
         -b | --bind) COMPREPLY=($(compgen -W 'sd=0 allow deny' -- "$current")) ;;
         *)
                 if [[ $current == -* ]]; then
