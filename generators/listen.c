@@ -10,6 +10,8 @@
         "expected [tcp:|udp:]PORT, [tcp:|udp:]IP:PORT (IPv6 in brackets), unix:PATH, unix:@NAME or "        \
         "vsock:CID:PORT"
 
+#define UNIX_EXPECTED "expected unix:PATH (absolute) or unix:@NAME, of at most 107 bytes"
+
 static const char *skip(const char *text, const char *prefix) {
         size_t length = strlen(prefix);
 
@@ -70,32 +72,33 @@ static bool is_vsock(const char *text) {
 }
 
 const char *listen_parse(const char *text, const char *checked, struct listen_address *ret) {
-        struct listen_address address = {.address = text};
-        const char *rest = checked;
+        const char *rest;
         bool any = false;
         int family = AF_UNSPEC;
 
+        *ret = (struct listen_address){.address = text};
         if (skip(text, "unix:")) {
-                address.address = skip(text, "unix:");
+                ret->address = skip(text, "unix:");
                 rest = skip(checked, "unix:");
-                if (!rest || !is_unix(rest))
-                        return "expected unix:PATH (absolute) or unix:@NAME, of at most 107 bytes";
-        } else if (skip(text, "vsock:")) {
-                rest = skip(checked, "vsock:");
-                if (!rest || !is_vsock(rest))
-                        return "expected vsock:CID:PORT";
-        } else if (!is_unix(checked)) {
-                address.datagram = skip(text, "udp:");
-                if (address.datagram || skip(text, "tcp:")) {
-                        address.address = text + strlen("tcp:");
-                        rest = checked + strlen("tcp:");
-                }
-                address.dual_stack = is_port(rest);
-                if (!address.dual_stack && !is_ip_and_port(rest, &family, &any))
-                        return ADDRESS_EXPECTED;
-                address.only_ipv6 = family == AF_INET6 && any;
+                return rest && is_unix(rest) ? NULL : UNIX_EXPECTED;
         }
-        *ret = address;
+        if (skip(text, "vsock:")) {
+                rest = skip(checked, "vsock:");
+                return rest && is_vsock(rest) ? NULL : "expected vsock:CID:PORT";
+        }
+        if (is_unix(checked))
+                return NULL;
+
+        ret->datagram = skip(text, "udp:");
+        rest = skip(checked, ret->datagram ? "udp:" : "tcp:");
+        if (rest)
+                ret->address = text + strlen("tcp:");
+        else
+                rest = checked;
+        ret->dual_stack = is_port(rest);
+        if (!ret->dual_stack && !is_ip_and_port(rest, &family, &any))
+                return ADDRESS_EXPECTED;
+        ret->only_ipv6 = family == AF_INET6 && any;
         return NULL;
 }
 

@@ -15,7 +15,8 @@ struct listen_address {
 };
 
 /* Reads [tcp:|udp:|unix:|vsock:]ADDRESS. checked is the same with its specifiers expanded, and is what is
- * checked. Returns NULL, or what was expected. */
+ * checked. Returns NULL, or what was expected; *ret is filled in any case, for a text that cannot be
+ * checked. */
 const char *listen_parse(const char *text, const char *checked, struct listen_address *ret);
 
 /* Whether one .socket unit cannot say all of it, because BindIPv6Only= holds for a whole unit. */

@@ -82,7 +82,7 @@ char *specifiers_try(const char *text, const char *unit, bool *ret_certain) {
                 else if (*++text == '%')
                         fputc('%', out);
                 else if (!expand(out, *text, unit)) {
-                        fputc('0', out);
+                        fputc('1', out);
                         certain = false;
                 }
         }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
-/* Expands those that follow from the unit's name; each other one becomes "0", and *ret_certain false.
+/* Expands those that follow from the unit's name; each other one becomes "1" (which may
+ * be a port, or a part of an address), and *ret_certain false.
  * Returns the text, the caller's to free(); NULL without memory. */
 char *specifiers_try(const char *text, const char *unit, bool *ret_certain);
