@@ -48,7 +48,8 @@ static bool was_told(const char *text) {
 }
 
 void report(int priority, const char *path, unsigned line, const char *format, ...) {
-        char text[960]; /* the kernel log takes about this much in one go */
+        char text[900], message[960]; /* the kernel log takes a little more in one go */
+        int length;
         size_t used = 0;
         va_list arguments;
 
@@ -62,9 +63,11 @@ void report(int priority, const char *path, unsigned line, const char *format, .
                         *at = '?';
         if (was_told(text))
                 return;
+        /* One write is one message; dprintf(3) would seek first, which the kernel log refuses. */
         if (to_kernel)
-                (void) dprintf(log_fd, "<%d>force-bind-generator[%d]: %s\n", LOG_DAEMON | priority, getpid(),
-                               text);
+                length = snprintf(message, sizeof(message), "<%d>force-bind-generator[%d]: %s\n",
+                                  LOG_DAEMON | priority, getpid(), text);
         else
-                (void) dprintf(log_fd, "force-bind-generator: %s\n", text);
+                length = snprintf(message, sizeof(message), "force-bind-generator: %s\n", text);
+        (void) !write(log_fd, message, (size_t) length);
 }
