@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
@@ -209,19 +210,41 @@ static void remove_if_stale(int type, const struct sockaddr_storage *storage, so
                 (void) unlink(un->sun_path);
 }
 
-int bind_to_made_path(int fd, int type, const struct address *address, struct made_path *ret) {
+/* Bound but not listening yet, a socket refuses connections as one does that is gone. */
+static bool is_open(const struct made_path *made) {
+        FILE *sockets = fopen("/proc/self/net/unix", "re");
+        char line[512];
+        bool found = false;
+
+        if (!sockets)
+                return false;
+        /* Num RefCount Protocol Flags Type St Inode Path */
+        while (!found && fgets(line, sizeof(line), sockets)) {
+                uint64_t inode;
+
+                found = sscanf(line, "%*s %*s %*s %*s %*s %*s %" SCNu64, &inode) == 1 &&
+                        inode == (uint64_t) made->socket_inode;
+        }
+        (void) fclose(sockets);
+        return found;
+}
+
+int bind_to_made_path(int fd, int type, const struct address *address, const struct made_path *earlier,
+                      struct made_path *ret) {
         struct sockaddr_storage storage;
         const struct sockaddr_un *un = (const struct sockaddr_un *) &storage;
         socklen_t length = address_to_sockaddr(address, &storage);
         struct stat st;
         int r;
 
-        if (address_is_unix_path(address))
+        if (address_is_unix_path(address) && !(earlier && is_open(earlier)))
                 remove_if_stale(type, &storage, length);
         r = plain_bind(fd, &storage, length);
         if (r < 0)
                 return r;
         *ret = (struct made_path){.address = *address};
+        if (fstat(fd, &st) == 0)
+                ret->socket_inode = st.st_ino;
         if (address_is_unix_path(address) && lstat(un->sun_path, &st) == 0) {
                 ret->device = st.st_dev;
                 ret->inode = st.st_ino;

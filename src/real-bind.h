@@ -17,17 +17,19 @@ int bind_as_target(const struct target *target, int fd, int domain, const void *
 /* Binds fd with the supervisor's own rights: the administrator has named this address. */
 int bind_as_supervisor(int fd, const struct address *address);
 
-/* A Unix socket's path that we made */
+/* A Unix socket that was bound where the administrator said, and its path */
 struct made_path {
         struct address address;
-        dev_t device;
+        dev_t device; /* of the path; inode 0: has none */
         ino_t inode;
+        ino_t socket_inode; /* sockfs gives each socket its own */
 };
 
 /* Binds fd, a Unix socket of this type, to a path or abstract name that the administrator named. A path is
- * replaced if nobody listens on it any more. Returns 0 and what to remove in the end, or a negative errno.
- */
-int bind_to_made_path(int fd, int type, const struct address *address, struct made_path *ret);
+ * replaced if nobody listens on it any more, and if no process has the socket still open that was bound to
+ * it earlier (NULL: none). Returns 0 and what to remove in the end, or a negative errno. */
+int bind_to_made_path(int fd, int type, const struct address *address, const struct made_path *earlier,
+                      struct made_path *ret);
 
 /* Removes the path, if it still is what we made. */
 void remove_made_path(const struct made_path *made);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -156,6 +157,30 @@ int target_get_fd(const struct target *target, int fd) {
         int copy = pidfd_getfd(target->pidfd, fd, 0);
 
         return copy < 0 ? -errno : copy;
+}
+
+int target_find_socket(const struct target *target, ino_t inode) {
+        int directory_fd = target_open_proc(target, "fd", O_RDONLY | O_DIRECTORY), found = -EBADF;
+        DIR *directory = directory_fd < 0 ? NULL : fdopendir(directory_fd);
+        const struct dirent *entry;
+        char link[64], wanted[64];
+
+        if (!directory) {
+                close_fd(&directory_fd);
+                return -EBADF;
+        }
+        (void) snprintf(wanted, sizeof(wanted), "socket:[%" PRIu64 "]", (uint64_t) inode);
+        while (found < 0 && (entry = readdir(directory))) {
+                ssize_t n = readlinkat(directory_fd, entry->d_name, link, sizeof(link) - 1);
+
+                if (n < 0)
+                        continue;
+                link[n] = '\0';
+                if (strcmp(link, wanted) == 0)
+                        found = target_get_fd(target, (int) strtol(entry->d_name, NULL, 10));
+        }
+        (void) closedir(directory);
+        return found;
 }
 
 bool target_fd_closes_on_exec(const struct target *target, int fd) {

@@ -30,6 +30,9 @@ int target_read_string(const struct target *target, uint64_t address, char *buff
 /* A copy of a descriptor of the target, FD_CLOEXEC set. -EBADF: it has none of that number. */
 int target_get_fd(const struct target *target, int fd);
 
+/* A copy of the target's descriptor of the socket that has this inode in sockfs. -EBADF: it has none. */
+int target_find_socket(const struct target *target, ino_t inode);
+
 /* Whether FD_CLOEXEC is set; false where /proc does not tell. */
 bool target_fd_closes_on_exec(const struct target *target, int fd);
 

@@ -217,6 +217,53 @@ def test_stale_unix_path_is_replaced_and_a_live_one_is_not(runner, tmp_path):
     listening.close()
 
 
+TWO_FAMILIES = """
+    import socket
+    first, second = socket.socket(), socket.socket(socket.AF_INET6)
+    second.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    first.bind(("0.0.0.0", 8000)); second.bind(("::", 8000)); first.listen(); second.listen()
+    print("ready", flush=True)
+    for server in (first, second):
+        connection = server.accept()[0]; connection.sendall(b"served"); connection.close()
+"""
+
+
+@pytest.mark.parametrize("name", ["web.sock", "@force-bind-shared"])
+def test_binds_of_one_process_that_become_one_unix_socket_share_it(runner, tmp_path, name):
+    abstract = name.startswith("@")
+    process = runner.force_bind(["-m", f":8000=unix:{name}"], python(TWO_FAMILIES), cwd=tmp_path)
+    harness.wait_until(lambda: process.stdout or process.popen.poll() is not None, "the program to listen")
+    for _ in range(2):
+        assert exchange("\0" + name[1:] if abstract else str(tmp_path / name)) == b"served", process.stderr
+    assert process.wait() == 0
+
+
+def test_unix_path_that_is_bound_but_does_not_listen_yet_is_not_taken_from_another_process(runner, tmp_path):
+    process = runner.force_bind(["-m", ":8000=unix:web.sock"], python("""
+        import errno, os, socket
+        s = socket.socket(); s.bind(("0.0.0.0", 8000)); inode = os.stat("web.sock").st_ino
+        if os.fork() == 0:
+            s.close(); s = socket.socket()
+            try: s.bind(("0.0.0.0", 8000))
+            except OSError as e: print(errno.errorcode[e.errno], flush=True)
+            os._exit(0)
+        os.wait(); print(os.stat("web.sock").st_ino == inode)
+    """), cwd=tmp_path)
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.split() == ["EADDRINUSE", "True"]
+
+
+def test_unix_path_comes_again_as_often_as_the_program_binds_and_goes_in_the_end(runner, tmp_path):
+    process = runner.force_bind(["-m", ":8000=unix:web.sock"], python("""
+        import os, socket
+        for i in range(40):
+            s = socket.socket(); s.bind(("0.0.0.0", 8000)); s.listen(); s.close()
+            os.link("web.sock", f"{i}.sock") # so that each has an inode of its own
+    """), cwd=tmp_path)
+    assert process.wait() == 0, process.stderr
+    harness.wait_until(lambda: not (tmp_path / "web.sock").exists(), "the path to be removed")
+
+
 def test_relative_unix_path_is_taken_from_where_force_bind_started(runner, tmp_path):
     process = runner.force_bind(["-m", ":8000=unix:web.sock"], python("""
         import os, socket
