@@ -334,6 +334,70 @@ static int redirect(struct bind_call *bind_call, const struct decision *decision
         return error;
 }
 
+/* Index of a passed socket that the rule names; n_passed: there is none */
+static size_t find_named(const struct policy *policy, const struct rule *rule) {
+        for (size_t j = 0; j < rule->n_steps; j++)
+                for (size_t i = 0; i < policy->n_passed; i++)
+                        if (step_names_passed(&rule->steps[j], &policy->passed[i]))
+                                return i;
+        return policy->n_passed;
+}
+
+/* How a .socket unit writes the address */
+static const char *unit_address(const struct address *address, char buffer[static ADDRESS_STRING_MAX]) {
+        const char *text = address_format(address, buffer);
+
+        return address->family == AF_UNIX ? text + strlen("unix:") : text;
+}
+
+/* A rule was to give a passed socket to this bind, but could not: a name may be mistyped, or the .socket
+ * unit have another kind of socket. Says why, and what to do; after what came of it instead ("really
+ * bound"). */
+static void describe_not_adopted(const struct bind_call *bind_call, const struct rule *rule,
+                                 const char *instead, char result[static RESULT_MAX]) {
+        const struct policy *policy = bind_call->answerer->policy;
+        size_t index = find_named(policy, rule);
+        struct address wanted = bind_call->request.address;
+        char text[ADDRESS_STRING_MAX], line[ADDRESS_STRING_MAX];
+        int n;
+
+        if (policy->n_passed == 0) {
+                (void) snprintf(result, RESULT_MAX, "%s, no socket was passed", instead);
+                return;
+        }
+        if (index < policy->n_passed) {
+                const struct passed_socket *named = &policy->passed[index];
+
+                if (address_is_ip(&named->address) && address_is_ip(&wanted))
+                        wanted.port = named->address.port;
+                (void) snprintf(result, RESULT_MAX,
+                                "%s: passed socket %.64s is %s %.120s, which cannot take its place; the "
+                                ".socket unit needs %s=%.120s",
+                                instead, named->name, socket_kind_name(&named->kind),
+                                address_format(&named->address, text),
+                                unit_listen_key(&bind_call->request.kind), unit_address(&wanted, line));
+                return;
+        }
+        n = snprintf(result, RESULT_MAX, "%s: what the rule names was not passed; there are", instead);
+        for (size_t i = 0; i < policy->n_passed && n < RESULT_MAX; i++)
+                n += snprintf(result + n, (size_t) (RESULT_MAX - n), "%s %s=%u %.64s", i == 0 ? "" : ",",
+                              policy->passed[i].inherited ? "fd" : "sd", policy->passed[i].index,
+                              policy->passed[i].name);
+}
+
+/* The first time, its user should know; a program may well bind many addresses that the rule covers. */
+static void log_not_adopted(struct bind_call *bind_call, const char *message_id,
+                            const struct decision *decision, const char *instead) {
+        const struct policy *policy = bind_call->answerer->policy;
+        bool *told = &bind_call->answerer->told_not_adopted[decision->rule - policy->rules];
+        char result[RESULT_MAX];
+
+        describe_not_adopted(bind_call, decision->rule, instead, result);
+        log_bind(bind_call, *told || policy->n_passed == 0 ? LOG_INFO : LOG_WARNING, message_id, decision,
+                 result);
+        *told = true;
+}
+
 static int bind_as_asked(struct bind_call *bind_call, const struct decision *decision) {
         int r = bind_as_target(bind_call->target, bind_call->fd, bind_call->info.kind.domain,
                                &bind_call->sockaddr, bind_call->call->length);
@@ -343,8 +407,10 @@ static int bind_as_asked(struct bind_call *bind_call, const struct decision *dec
         readiness_bound(bind_call->answerer->readiness, decision->rule, &bind_call->info.kind,
                         &bind_call->request.address, bind_call->info.cookie);
         answer_success(bind_call->answerer, bind_call->target, bind_call->info.cookie);
-        log_bind(bind_call, LOG_INFO, MESSAGE_BOUND, decision,
-                 rule_adopts(decision->rule) ? "really bound, no socket was passed for it" : "really bound");
+        if (decision->step == decision->rule->n_steps)
+                log_not_adopted(bind_call, MESSAGE_BOUND, decision, "really bound");
+        else
+                log_bind(bind_call, LOG_INFO, MESSAGE_BOUND, decision, "really bound");
         return 0;
 }
 
@@ -373,17 +439,22 @@ static void refuse(struct bind_call *bind_call, const struct decision *decision)
 
         (void) listener_answer(bind_call->target->listener, bind_call->target->id, -decision->error);
         if (decision->passed) {
-                (void) snprintf(
-                        result, sizeof(result),
-                        "refused with EAFNOSUPPORT: passed socket %s is dual-stack; the .socket unit needs "
-                        "ListenStream=%s",
-                        decision->passed->name, address_format(&bind_call->request.address, text));
+                struct address ipv4 = ipv4_of_passed(decision->passed);
+
+                (void) snprintf(result, sizeof(result),
+                                "refused with EAFNOSUPPORT: passed socket %s is dual-stack; the .socket "
+                                "unit needs %s=%s",
+                                decision->passed->name, unit_listen_key(&decision->passed->kind),
+                                address_format(&ipv4, text));
                 log_bind(bind_call, LOG_WARNING, MESSAGE_DENIED, decision, result);
                 return;
         }
         (void) snprintf(result, sizeof(result), "refused with %s",
                         strerrorname_np(decision->error) ? strerrorname_np(decision->error) : "an error");
-        log_bind(bind_call, LOG_INFO, MESSAGE_DENIED, decision, result);
+        if (rule_adopts(decision->rule))
+                log_not_adopted(bind_call, MESSAGE_DENIED, decision, result);
+        else
+                log_bind(bind_call, LOG_INFO, MESSAGE_DENIED, decision, result);
 }
 
 /* Carries a decision out and answers. Returns 0; or the errno with which this step failed, and then nothing

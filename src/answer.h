@@ -34,6 +34,7 @@ struct answerer {
         struct policy *policy;
         struct readiness *readiness;
         struct passed_state *states; /* policy->n_passed */
+        bool *told_not_adopted;      /* policy->n_rules: it was told that the rule could not adopt */
         bool tell_listening_process; /* somebody wants to know listening_process */
         pid_t listening_process;     /* that called listen() last on an adopted or bound socket */
 

@@ -56,3 +56,19 @@ static inline bool receives_ipv4(const struct socket_kind *kind, bool v6only,
 static inline bool is_stream(const struct socket_kind *kind) {
         return kind->type == SOCK_STREAM || kind->type == SOCK_SEQPACKET;
 }
+
+/* The line of a .socket unit that makes a socket of this kind */
+static inline const char *unit_listen_key(const struct socket_kind *kind) {
+        if (kind->type == SOCK_SEQPACKET)
+                return "ListenSequentialPacket";
+        return kind->type == SOCK_STREAM ? "ListenStream" : "ListenDatagram";
+}
+
+/* What a dual-stack passed socket's unit would have to listen on for a program that uses IPv4 only: the port
+ * that clients know, on IPv4. */
+static inline struct address ipv4_of_passed(const struct passed_socket *passed) {
+        struct address ipv4 = {.family = AF_INET, .port = passed->address.port};
+
+        (void) address_unmap(&passed->address, &ipv4);
+        return ipv4;
+}

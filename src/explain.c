@@ -5,23 +5,6 @@
 
 #include "util.h"
 
-static const char *describe_kind(const struct passed_socket *passed) {
-        const char *protocol = protocol_name(passed->kind.protocol);
-
-        if (protocol)
-                return protocol;
-        switch (passed->kind.type) {
-        case SOCK_STREAM:
-                return "stream";
-        case SOCK_DGRAM:
-                return "datagram";
-        case SOCK_SEQPACKET:
-                return "seqpacket";
-        default:
-                return "other";
-        }
-}
-
 static const char *describe_families(const struct passed_socket *passed) {
         if (passed->kind.domain == AF_INET)
                 return ", IPv4 only";
@@ -57,7 +40,7 @@ static void print_passed(const struct policy *policy) {
                 char text[ADDRESS_STRING_MAX];
 
                 printf("  %s=%u  %s  %s %s%s\n", passed->inherited ? "fd" : "sd", passed->index,
-                       passed->name, describe_kind(passed), address_format(&passed->address, text),
+                       passed->name, socket_kind_name(&passed->kind), address_format(&passed->address, text),
                        describe_families(passed));
         }
         if (policy->n_passed == 0)
@@ -83,7 +66,8 @@ static void print_own_address(const struct policy *policy, const struct passed_s
                 request.path = path;
         }
         decide(policy, &request, 0, &decision);
-        printf("  a %s bind of %s: ", describe_kind(passed), address_format(&passed->address, text));
+        printf("  a %s bind of %s: ", socket_kind_name(&passed->kind),
+               address_format(&passed->address, text));
         if (decision.verdict == VERDICT_ADOPT)
                 printf("adopts %s=%u %s (%s)\n", decision.passed->inherited ? "fd" : "sd",
                        decision.passed->index, decision.passed->name,

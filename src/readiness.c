@@ -141,6 +141,7 @@ void readiness_status(const struct readiness *readiness, char buffer[static READ
         const struct policy *policy = readiness->policy;
         char text[ADDRESS_STRING_MAX];
         const char *separator = "; waiting for ";
+        const struct passed_socket *in_vain;
         unsigned n_adopted = 0;
 
         for (size_t i = 0; i < policy->n_passed; i++)
@@ -182,9 +183,14 @@ void readiness_status(const struct readiness *readiness, char buffer[static READ
                        "needs one ListenStream=%u",
                        readiness->unserved->name, address_format(&readiness->unserved->address, text),
                        readiness->unserved->address.port);
-        if (readiness_parked_in_vain(readiness))
+        in_vain = readiness_parked_in_vain(readiness);
+        if (in_vain) {
+                struct address ipv4 = ipv4_of_passed(in_vain);
+
                 append(buffer,
                        "; %s is not served: the passed socket is dual-stack, the program uses IPv4 only; "
-                       "the .socket unit needs ListenStream=%s",
-                       address_format(&readiness->parked, text), text);
+                       "the .socket unit needs %s=",
+                       address_format(&readiness->parked, text), unit_listen_key(&in_vain->kind));
+                append(buffer, "%s", address_format(&ipv4, text));
+        }
 }

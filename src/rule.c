@@ -20,6 +20,23 @@ const char *protocol_name(int protocol) {
         return NULL;
 }
 
+const char *socket_kind_name(const struct socket_kind *kind) {
+        const char *protocol = protocol_name(kind->protocol);
+
+        if (protocol)
+                return protocol;
+        switch (kind->type) {
+        case SOCK_STREAM:
+                return "stream";
+        case SOCK_DGRAM:
+                return "datagram";
+        case SOCK_SEQPACKET:
+                return "seqpacket";
+        default:
+                return "other";
+        }
+}
+
 int protocol_from_name(const char *name, size_t length) {
         for (size_t i = 0; i < ELEMENTSOF(protocols); i++)
                 if (strlen(protocols[i].name) == length && memcmp(protocols[i].name, name, length) == 0)

@@ -82,4 +82,7 @@ bool match_covers(const struct match *match, const struct bind_request *request)
 /* Names of protocols that may stand before an address, "tcp" ... NULL for other numbers; 0 for other names.
  */
 const char *protocol_name(int protocol);
+
+/* "tcp"; "stream", "datagram" and such for sockets without a protocol that has a name. */
+const char *socket_kind_name(const struct socket_kind *kind);
 int protocol_from_name(const char *name, size_t length);

@@ -213,17 +213,19 @@ static void tell_main_process(struct running *running) {
 
 static void complain_about_parked(struct running *running) {
         const struct passed_socket *passed = readiness_parked_in_vain(&running->readiness);
-        char text[ADDRESS_STRING_MAX];
+        char text[ADDRESS_STRING_MAX], wanted[ADDRESS_STRING_MAX];
+        struct address ipv4;
 
         running->parked_deadline = 0;
         if (!passed)
                 return;
+        ipv4 = ipv4_of_passed(passed);
         log_message(LOG_ERR,
                     "%s is parked and nobody serves it: passed socket %s is dual-stack, and the program has "
-                    "bound "
-                    "no IPv6 address to receive it by; if it is IPv4-only, the .socket unit needs "
-                    "ListenStream=%s",
-                    address_format(&running->readiness.parked, text), passed->name, text);
+                    "bound no IPv6 address to receive it by; if it is IPv4-only, the .socket unit needs "
+                    "%s=%s",
+                    address_format(&running->readiness.parked, text), passed->name,
+                    unit_listen_key(&passed->kind), address_format(&ipv4, wanted));
         if (running->manager_listens && running->readiness.mode != READY_NO && !running->ready_sent)
                 (void) manager_notify(running->supervisor->first_process, "ERRNO=97"); /* EAFNOSUPPORT */
 }
@@ -339,11 +341,12 @@ static int start(struct running *running, int channel) {
         running->answerer.policy = supervisor->policy;
         running->answerer.readiness = &running->readiness;
         running->answerer.states = calloc(supervisor->policy->n_passed + 1, sizeof(struct passed_state));
+        running->answerer.told_not_adopted = calloc(supervisor->policy->n_rules + 1, sizeof(bool));
         running->manager_listens = manager_listens();
         running->answerer.tell_listening_process = running->manager_listens;
         readiness_init(&running->readiness, supervisor->ready_mode, supervisor->policy,
                        calloc(supervisor->policy->n_rules + 1, sizeof(bool)));
-        if (!running->readiness.rule_met || !running->answerer.states)
+        if (!running->readiness.rule_met || !running->answerer.states || !running->answerer.told_not_adopted)
                 return -ENOMEM;
         read_paths(&running->answerer);
 

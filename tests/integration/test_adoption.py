@@ -215,25 +215,28 @@ def test_each_half_gets_its_own_socket_where_two_were_passed(runner):
 
 
 def test_ipv4_only_program_fails_with_eafnosupport_if_no_rule_gives_the_dual_stack_socket_to_ipv6(runner):
+    passed = tcp6_socket()
     process = runner.force_bind(["-m", "0.0.0.0/0:8080=sd=0", "-m", "[::]/0:8080=deny"], python("""
         import errno, socket
         s = socket.socket()
         try: s.bind(("127.0.0.1", 8080))
         except OSError as e: print(errno.errorcode[e.errno])
-    """), [tcp6_socket()])
+    """), [passed])
     assert process.wait() == 0
     assert process.stdout.strip() == "EAFNOSUPPORT"
-    assert "ListenStream=127.0.0.1:8080" in process.stderr
+    assert f"ListenStream=0.0.0.0:{port_of(passed)}" in process.stderr
 
 
 def test_ipv4_only_program_under_a_dual_stack_socket_is_told_what_to_do(runner, notify):
+    passed = tcp6_socket()
+    line = f"ListenStream=0.0.0.0:{port_of(passed)}" # the port that clients know, not the program's
     process = runner.force_bind([*RULE, "--ready=listen"], python("""
         import socket
         s = socket.socket(); s.bind(("0.0.0.0", 8080)); s.listen(1); s.accept()
-    """), [tcp6_socket()], env={"NOTIFY_SOCKET": notify.path})
+    """), [passed], env={"NOTIFY_SOCKET": notify.path})
     assert notify.wait_for("ERRNO=") == "ERRNO=97"
-    assert "ListenStream=0.0.0.0:8080" in process.stderr
-    assert any("ListenStream=0.0.0.0:8080" in line for line in notify.lines() if line.startswith("STATUS="))
+    assert line in process.stderr
+    assert any(line in status for status in notify.lines() if status.startswith("STATUS="))
     assert "READY=1" not in notify.lines()
 
 

@@ -149,7 +149,7 @@ def test_verbose_tells_each_decision_in_one_line(runner):
         who + rf"8080: adopted sd=0 web, 127\.0\.0\.1:{port} \(rule: :8080=sd=web\)",
         who + r"8081: bound to 127\.0\.0\.1:8082 \(rule: :8081=127\.0\.0\.1:8082\)",
         who + r"8083: refused with EACCES \(rule: :8083=deny\)",
-        who + r"8084: really bound, no socket was passed for it \(rule: :8084=sd=nosuch\)",
+        who + r"8084: really bound: what the rule names was not passed; there are sd=0 web \(rule: :8084=sd=nosuch\)",
     ]
     harness.wait_until(lambda: len(process.stderr.splitlines()) >= 4)
     lines = process.stderr.splitlines()

@@ -3,6 +3,7 @@
 import os
 
 import harness
+import pytest
 from harness import exchange, inode_of, port_of, python, tcp_socket
 
 SHOW = python("""
@@ -105,3 +106,32 @@ def test_two_names_for_one_descriptor_are_refused(runner):
     process = runner.force_bind(["-m", ":8080=sd=0"], ["true"], [tcp_socket()], names=["a", "b"])
     assert process.wait() == 125
     assert "LISTEN_FDNAMES" in process.stderr
+
+
+@pytest.mark.parametrize("rule,program,make,told", [
+    ("tcp:8080=sd=htpp", 'socket.socket().bind(("0.0.0.0", 8080))', lambda path: tcp_socket(port=18080),
+     "tcp 0.0.0.0:8080: really bound: what the rule names was not passed; there are sd=0 http (rule: tcp:8080=sd=htpp)"),
+    (":8080=sd=0", 'socket.socket().bind(("0.0.0.0", 8080))', lambda path: harness.unix_socket(path / "web"),
+     "passed socket http is stream unix:{path}/web, which cannot take its place; "
+     "the .socket unit needs ListenStream=0.0.0.0:8080"),
+    (":8080=sd=0", 'socket.socket(type=socket.SOCK_DGRAM).bind(("0.0.0.0", 8080))', lambda path: tcp_socket(port=18080),
+     "passed socket http is tcp 127.0.0.1:18080, which cannot take its place; "
+     "the .socket unit needs ListenDatagram=0.0.0.0:18080"),
+    ("unix:*=sd=0", 'socket.socket(socket.AF_UNIX).bind("{path}/mine")', lambda path: tcp_socket(port=18080),
+     "the .socket unit needs ListenStream={path}/mine"),
+    (":8080=sd=1|deny", 'socket.socket().bind(("0.0.0.0", 8080))', lambda path: tcp_socket(port=18080),
+     "tcp 0.0.0.0:8080: refused with EACCES: what the rule names was not passed; there are sd=0 http"),
+])
+def test_socket_that_cannot_be_given_is_told_once_with_the_reason_and_the_remedy(runner, tmp_path, rule, program, make,
+                                                                                told):
+    code = f"""
+        import socket
+        for _ in range(2):
+            try: {program.format(path=tmp_path)}
+            except OSError: pass
+    """
+    process = runner.force_bind(["-m", rule], python(code), [make(tmp_path)], names=["http"])
+    assert process.wait() == 0
+    harness.wait_until(lambda: not harness.supervisors())
+    lines = [line for line in process.stderr.splitlines() if told.format(path=tmp_path) in line]
+    assert len(lines) == 1, process.stderr
