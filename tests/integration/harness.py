@@ -262,7 +262,11 @@ class Process:
 
     def supervisor(self):
         """PID of the one supervisor there is, once the program has been executed."""
-        return wait_until(lambda: self.pid not in supervisors() and supervisors(), "a supervisor")[0]
+        def find():
+            found = supervisors()  # once: between two looks the program may become force-bind
+            return self.pid not in found and found
+
+        return wait_until(find, "a supervisor")[0]
 
     def wait_for_socket(self, s, pid=None):
         """Waits until the process (or one that it started) holds this socket."""
