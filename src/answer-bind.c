@@ -385,16 +385,18 @@ static void describe_not_adopted(const struct bind_call *bind_call, const struct
                               policy->passed[i].name);
 }
 
-/* The first time, its user should know; a program may well bind many addresses that the rule covers. */
+/* The first time, its user should know, except that where nothing was passed a real bind is the way of
+ * things; a program may well bind many addresses that the rule covers. */
 static void log_not_adopted(struct bind_call *bind_call, const char *message_id,
                             const struct decision *decision, const char *instead) {
         const struct policy *policy = bind_call->answerer->policy;
         bool *told = &bind_call->answerer->told_not_adopted[decision->rule - policy->rules];
+        bool refused = decision->verdict == VERDICT_FAIL;
         char result[RESULT_MAX];
 
         describe_not_adopted(bind_call, decision->rule, instead, result);
-        log_bind(bind_call, *told || policy->n_passed == 0 ? LOG_INFO : LOG_WARNING, message_id, decision,
-                 result);
+        log_bind(bind_call, *told || (policy->n_passed == 0 && !refused) ? LOG_INFO : LOG_WARNING,
+                 message_id, decision, result);
         *told = true;
 }
 
@@ -419,6 +421,8 @@ static void leave_to_kernel(struct bind_call *bind_call, const struct decision *
                 policy_find_wider(bind_call->answerer->policy, &bind_call->request);
         char text[ADDRESS_STRING_MAX], result[RESULT_MAX];
 
+        if (address_is_ip(&bind_call->request.address) && bind_call->request.address.port != 0)
+                bind_call->answerer->unmatched = bind_call->request.address;
         readiness_bound_by_itself(bind_call->answerer->readiness, &bind_call->info.kind,
                                   &bind_call->request.address);
         (void) listener_continue(bind_call->target->listener, bind_call->target->id);
@@ -517,6 +521,8 @@ bool answer_unconcerned_bind(struct answerer *answerer, const struct target *tar
                 return false;
         if (policy_concerns(answerer->policy, family, family == AF_UNIX ? 0 : address.port))
                 return false;
+        if ((family == AF_INET || family == AF_INET6) && address.port != 0)
+                answerer->unmatched = address;
         (void) listener_continue(target->listener, target->id);
         return true;
 }

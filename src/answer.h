@@ -35,6 +35,7 @@ struct answerer {
         struct readiness *readiness;
         struct passed_state *states; /* policy->n_passed */
         bool *told_not_adopted;      /* policy->n_rules: it was told that the rule could not adopt */
+        struct address unmatched;    /* the last IP address that no rule matched; AF_UNSPEC: none */
         bool tell_listening_process; /* somebody wants to know listening_process */
         pid_t listening_process;     /* that called listen() last on an adopted or bound socket */
 

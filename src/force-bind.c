@@ -12,6 +12,42 @@
 #include "passed-sockets.h"
 #include "util.h"
 
+static void complain_about_foreign(void) {
+        const char *pid = getenv("LISTEN_PID");
+
+        if (pid)
+                log_message(
+                        LOG_WARNING,
+                        "LISTEN_PID=%s is not this process (%d): the passed sockets are another's, ignoring "
+                        "them; a shell, or a program such as sudo, in between needs \"exec force-bind ...\"",
+                        pid, getpid());
+        else
+                log_message(LOG_WARNING,
+                            "LISTEN_FDS=%s is set, but LISTEN_PID is not: nobody knows whose the passed "
+                            "sockets are, ignoring them; in a shell, "
+                            "\"LISTEN_PID=$$ exec force-bind ...\" takes them",
+                            getenv("LISTEN_FDS"));
+}
+
+static void complain_about_environment(int error) {
+        const char *names = getenv("LISTEN_FDNAMES");
+
+        if (error == -ENOMEM)
+                log_message(LOG_ERR, "out of memory");
+        else if (error == -EBADF)
+                log_message(
+                        LOG_ERR,
+                        "LISTEN_FDS=%s says that so many descriptors were passed, from 3 on, and not all "
+                        "of them are open: something in between has closed them (sudo does)",
+                        getenv("LISTEN_FDS"));
+        else
+                log_message(LOG_ERR,
+                            "LISTEN_FDS=%s, LISTEN_PID=%s%s%s: expected a number, a process ID, and as many "
+                            "names, separated by \":\", as descriptors",
+                            getenv("LISTEN_FDS"), getenv("LISTEN_PID"), names ? ", LISTEN_FDNAMES=" : "",
+                            names ? names : "");
+}
+
 static int run(const struct options *options, const struct passed_sockets *passed) {
         struct launch start = {
                 .policy = {.rules = options->rules,
@@ -28,11 +64,7 @@ static int run(const struct options *options, const struct passed_sockets *passe
         };
 
         if (passed->foreign)
-                log_message(
-                        LOG_WARNING,
-                        "LISTEN_PID=%s is not this process (%d): the passed sockets are another's, ignoring "
-                        "them; a shell in between needs \"exec force-bind ...\"",
-                        getenv("LISTEN_PID"), getpid());
+                complain_about_foreign();
         if (options->explain) {
                 explain(&start.policy);
                 return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -64,10 +96,7 @@ int main(int argc, char **argv) {
 
         r = passed_sockets_read(options.rules, options.n_rules, &passed);
         if (r < 0) {
-                log_message(LOG_ERR, r == -ENOMEM
-                                             ? "out of memory"
-                                             : "LISTEN_FDS, LISTEN_PID or LISTEN_FDNAMES is malformed, or "
-                                               "there are not as many names as descriptors");
+                complain_about_environment(r);
                 options_free(&options);
                 return EXIT_USAGE;
         }

@@ -63,9 +63,9 @@ int passed_sockets_read(const struct rule *rules, size_t n_rules, struct passed_
         int n = sd_listen_fds_with_names(0, &passed.names), r = 0;
 
         if (n < 0)
-                return n == -ENOMEM ? n : -EINVAL;
+                return n == -ENOMEM || n == -EBADF ? n : -EINVAL;
         passed.n_passed = (unsigned) n;
-        passed.foreign = n == 0 && getenv("LISTEN_FDS") && getenv("LISTEN_PID");
+        passed.foreign = n == 0 && getenv("LISTEN_FDS");
 
         for (unsigned i = 0; i < passed.n_passed && r >= 0; i++)
                 r = add_socket(&passed, SD_LISTEN_FDS_START + (int) i, i, false, passed.names[i]);

@@ -12,11 +12,12 @@ struct passed_sockets {
         size_t n_sockets;
         unsigned n_passed; /* LISTEN_FDS, with what is no socket */
         char **names;      /* of all of them */
-        bool foreign;      /* LISTEN_PID names another process: nothing was passed to us */
+        bool foreign;      /* LISTEN_PID names another process, or none: nothing was passed to us */
 };
 
 /* Reads the environment and describes each socket. What is no socket (OpenFile=, FDSTORE) is left out, and
- * stays for the target. Returns 0; -ENOMEM; or -EINVAL if LISTEN_* contradict each other. */
+ * stays for the target. Returns 0; -ENOMEM; -EBADF if not all of LISTEN_FDS are open; or
+ * -EINVAL if LISTEN_* are malformed or contradict each other. */
 int passed_sockets_read(const struct rule *rules, size_t n_rules, struct passed_sockets *ret);
 void passed_sockets_free(struct passed_sockets *passed);
 

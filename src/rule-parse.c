@@ -214,6 +214,24 @@ static int read_vsock_match(struct cursor *cursor, struct match *match) {
         return read_ports(cursor, UINT32_MAX, match);
 }
 
+/* An IPv6 address without the brackets that tell it from its port: "::1:80" */
+static bool is_bare_ipv6(const struct cursor *cursor) {
+        size_t length = (size_t) (cursor->end - cursor->at), n_colons = 0;
+
+        for (size_t i = 0; i < length; i++) {
+                if (!isxdigit((unsigned char) cursor->at[i]) && !strchr(":./", cursor->at[i]))
+                        return false;
+                n_colons += cursor->at[i] == ':';
+                if (cursor->at[i] == '.' && n_colons == 0) /* IPv4 */
+                        return false;
+        }
+        return n_colons >= 2;
+}
+
+static int fail_bare_ipv6(const struct cursor *cursor) {
+        return fail(cursor, "expected an IPv6 address in brackets, such as [::1]:80");
+}
+
 /* Reads "PROTO:" if there is one. */
 static int read_protocol(struct cursor *cursor, struct match *match) {
         struct cursor word = until(cursor, ":");
@@ -241,7 +259,9 @@ static int read_match(struct cursor *cursor, struct match *match) {
         if (skip(cursor, "vsock:"))
                 r = read_vsock_match(cursor, match);
         else {
-                r = read_protocol(cursor, match);
+                r = is_bare_ipv6(cursor) ? fail_bare_ipv6(cursor) : read_protocol(cursor, match);
+                if (r >= 0 && is_bare_ipv6(cursor))
+                        r = fail_bare_ipv6(cursor);
                 if (r < 0)
                         return r;
 
@@ -325,6 +345,8 @@ static int read_place_step(struct cursor *cursor, struct step *step) {
         for (const char *at = host.at; at < host.end; at++)
                 numeric = numeric && (isdigit((unsigned char) *at) || *at == '.');
 
+        if (is_bare_ipv6(cursor))
+                return fail_bare_ipv6(cursor);
         step->kind = STEP_ADDRESS;
         if (*cursor->at == '[' || (numeric && host.at < host.end)) {
                 r = read_ip(cursor, &step->address);

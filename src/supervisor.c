@@ -233,15 +233,28 @@ static void complain_about_parked(struct running *running) {
 /* Clients that wait on a socket which nobody took start the service again and again. */
 static void complain_about_unused(const struct running *running) {
         const struct policy *policy = running->supervisor->policy;
-        char text[ADDRESS_STRING_MAX];
+        const struct address *unmatched = &running->answerer.unmatched;
+        char text[ADDRESS_STRING_MAX], other[ADDRESS_STRING_MAX];
 
-        for (size_t i = 0; i < policy->n_passed; i++)
-                if (!policy->passed[i].used && !policy->passed[i].inherited)
+        for (size_t i = 0; i < policy->n_passed; i++) {
+                const struct passed_socket *passed = &policy->passed[i];
+
+                if (passed->used || passed->inherited)
+                        continue;
+                (void) address_format(&passed->address, text);
+                if (unmatched->family == AF_UNSPEC || !address_is_ip(&passed->address))
                         log_message(LOG_WARNING,
                                     "nothing has adopted passed socket %s, %s: no bind that a rule gives it "
                                     "to was made",
-                                    policy->passed[i].name,
-                                    address_format(&policy->passed[i].address, text));
+                                    passed->name, text);
+                else
+                        log_message(LOG_WARNING,
+                                    "nothing has adopted passed socket %s, %s: no bind that a rule gives it "
+                                    "to was made; the program has bound %s, which no rule matches: for that "
+                                    "it would be -m :%u=sd=%u",
+                                    passed->name, text, address_format(unmatched, other), unmatched->port,
+                                    passed->index);
+        }
 }
 
 /* --- the loop --- */

@@ -407,3 +407,13 @@ def test_passed_socket_that_nothing_adopts_is_named_at_the_end(runner):
     process = runner.force_bind(["-m", ":8080=sd=web"], ["true"], [tcp_socket("127.0.0.1", 8081)], names=["web"])
     assert process.wait() == 0
     harness.wait_until(lambda: "nothing has adopted passed socket web, 127.0.0.1:8081" in process.stderr)
+
+
+def test_unmatched_bind_of_a_program_that_adopts_nothing_is_named_at_the_end(runner):
+    process = runner.force_bind(["-m", ":80=sd=web"], python("""
+        import socket
+        s = socket.socket(); s.bind(("0.0.0.0", 8080))
+    """), [tcp_socket("127.0.0.1", 8081)], names=["web"])
+    assert process.wait() == 0
+    harness.wait_until(lambda: "the program has bound 0.0.0.0:8080, which no rule matches: for that it would be "
+                               "-m :8080=sd=0" in process.stderr)

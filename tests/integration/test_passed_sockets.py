@@ -49,6 +49,28 @@ def test_sockets_of_another_process_are_not_taken(runner):
     assert "LISTEN_PID=1 is not this process" in process.stderr and "exec" in process.stderr
 
 
+@pytest.mark.parametrize("environment,status,words", [
+    (["-u", "LISTEN_PID"], 0, ["LISTEN_FDS=1 is set, but LISTEN_PID is not", "LISTEN_PID=$$ exec force-bind"]),
+    (["LISTEN_FDS=4"], 125, ["LISTEN_FDS=4", "not all of them are open", "sudo"]),
+    (["LISTEN_FDS=x"], 125, ["LISTEN_FDS=x", "expected a number"]),
+    (["LISTEN_FDNAMES=a:b"], 125, ["LISTEN_FDNAMES=a:b", "as many names"]),
+])
+def test_environment_that_cannot_be_right_is_told_with_what_is_in_it(runner, environment, status, words):
+    process = runner.run(["env", *environment, harness.FORCE_BIND, "-m", ":8080=sd=0", "--", "true"], [tcp_socket()])
+    assert process.wait() == status
+    assert len(process.stderr.splitlines()) == 1 and all(word in process.stderr for word in words), process.stderr
+
+
+def test_missing_socket_that_a_rule_makes_mandatory_is_told(runner):
+    process = runner.force_bind(["-m", ":8080=sd=0|deny"], python("""
+        import socket
+        try: socket.socket().bind(("0.0.0.0", 8080))
+        except OSError: pass
+    """))
+    assert process.wait() == 0
+    assert "tcp 0.0.0.0:8080: refused with EACCES, no socket was passed (rule: :8080=sd=0|deny)" in process.stderr
+
+
 def test_1200_sockets_can_be_passed(runner):
     sockets = [tcp_socket() for _ in range(1200)]
     last = sockets[-1]
