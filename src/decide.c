@@ -123,6 +123,29 @@ static struct passed_socket *choose(const struct policy *policy, const struct bi
         return best;
 }
 
+/* An IP socket may become a passed Unix socket, where the step can mean nothing else: all that it names are
+ * Unix sockets. */
+static struct passed_socket *choose_unix_for_ip(const struct policy *policy,
+                                                const struct bind_request *request,
+                                                const struct step *step) {
+        struct passed_socket *best = NULL;
+
+        if (request->kind.protocol != IPPROTO_TCP && request->kind.protocol != IPPROTO_UDP)
+                return NULL;
+        for (size_t i = 0; i < policy->n_passed; i++) {
+                struct passed_socket *passed = &policy->passed[i];
+
+                if (!step_names_passed(step, passed))
+                        continue;
+                if (passed->kind.domain != AF_UNIX)
+                        return NULL;
+                if (passed->kind.type == request->kind.type &&
+                    (!best || address_closeness(request, passed) > address_closeness(request, best)))
+                        best = passed;
+        }
+        return best;
+}
+
 static bool match_concerns(const struct match *match, sa_family_t family, uint32_t port) {
         switch (match->kind) {
         case MATCH_EVERYTHING:
@@ -214,6 +237,8 @@ static bool try_step(const struct policy *policy, const struct bind_request *req
         case STEP_PASSED_NAME:
         case STEP_INHERITED:
                 passed = choose(policy, request, step, CLOSENESS_TAKEN);
+                if (!passed && ip_request)
+                        passed = choose_unix_for_ip(policy, request, step);
                 if (!passed)
                         return false;
                 give(policy, request, passed, ret);

@@ -17,6 +17,7 @@
 
 static int max_level = LOG_WARNING;
 static bool to_journal, to_stderr = true;
+static bool stderr_leads_to_journal;
 static bool may_wait = true;
 static unsigned n_lost; /* messages, since the last one that was written */
 
@@ -39,7 +40,7 @@ static bool stderr_is_journal(void) {
 }
 
 void log_open(void) {
-        to_journal = stderr_is_journal();
+        stderr_leads_to_journal = to_journal = stderr_is_journal();
 }
 
 void log_release_stderr(void) {
@@ -63,10 +64,10 @@ void log_never_wait(void) {
 #define LINE_END_MAX 80
 
 /* Writes one line at once; a pipe that is ready takes PIPE_BUF bytes (pipe(7)). */
-PRINTF(1, 2) static void print_line(const char *format, ...) {
+PRINTF(2, 3) static void print_line(int priority, const char *format, ...) {
         struct pollfd stderr_fd = {.fd = STDERR_FILENO, .events = POLLOUT};
-        char line[PIPE_BUF] = "force-bind: ";
-        size_t used = strlen(line);
+        char line[PIPE_BUF];
+        size_t used;
         va_list arguments;
 
         if (!to_stderr)
@@ -75,6 +76,12 @@ PRINTF(1, 2) static void print_line(const char *format, ...) {
                 n_lost++;
                 return;
         }
+        /* The journal takes the priority off again (sd-daemon(3), SyslogLevelPrefix=). */
+        if (stderr_leads_to_journal)
+                (void) snprintf(line, sizeof(line), "<%d>force-bind: ", priority);
+        else
+                (void) snprintf(line, sizeof(line), "force-bind: ");
+        used = strlen(line);
         va_start(arguments, format);
         (void) vsnprintf(line + used, sizeof(line) - used - LINE_END_MAX, format, arguments);
         va_end(arguments);
@@ -99,8 +106,10 @@ void log_message(int priority, const char *format, ...) {
         (void) vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);
 
-        if (!to_journal || sd_journal_print(priority, "%s", text) < 0)
-                print_line("%s", text);
+        /* By its stream, the journal knows which unit a message is of even when the sender has ended; the
+         * fields of the native protocol would add nothing here. */
+        if (!to_journal || stderr_leads_to_journal || sd_journal_print(priority, "%s", text) < 0)
+                print_line(priority, "%s", text);
         errno = saved;
 }
 
@@ -119,6 +128,6 @@ void log_decision(int priority, const struct log_entry *entry) {
                                     "FORCE_BIND_REQUESTED=%s", entry->requested, "FORCE_BIND_RULE=%s", rule,
                                     "FORCE_BIND_RESULT=%s", entry->result, NULL);
         if (r < 0)
-                print_line("%s[%d]: %s: %s (rule: %s)", name, entry->tid, entry->requested, entry->result,
-                           rule);
+                print_line(priority, "%s[%d]: %s: %s (rule: %s)", name, entry->tid, entry->requested,
+                           entry->result, rule);
 }

@@ -262,3 +262,26 @@ def test_bind_that_failed_for_a_missing_directory_can_be_repeated(runner, tmp_pa
     """))
     assert process.wait() == 0, process.stderr
     assert process.stdout.strip() == "bound"
+
+
+@pytest.mark.parametrize("address,family", [("0.0.0.0", "AF_INET"), ("::", "AF_INET6")])
+def test_ip_socket_becomes_the_passed_unix_socket_that_the_rule_names(runner, tmp_path, address, family):
+    passed = unix_socket(tmp_path / "web.sock")
+    process = runner.force_bind(["-m", "tcp:8000=sd=web"], python(f"""
+        import socket
+        s = socket.socket(socket.{family}); s.bind(("{address}", 8000)); s.listen()
+        c, _ = s.accept(); c.sendall(b"served"); c.close()
+    """), [passed], names=["web"])
+    assert harness.exchange(str(tmp_path / "web.sock")) == b"served"
+    assert process.wait() == 0
+
+
+def test_auto_gives_no_unix_socket_to_an_ip_bind(runner, tmp_path):
+    passed = unix_socket(tmp_path / "web.sock")
+    process = runner.force_bind(["--auto"], python("""
+        import socket
+        s = socket.socket(); s.bind(("127.0.0.1", 8000))
+        print(s.getsockname())
+    """), [passed], names=["web"])
+    assert process.wait() == 0
+    assert process.stdout == "('127.0.0.1', 8000)\n"
