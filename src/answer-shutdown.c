@@ -58,11 +58,13 @@ void answer_shutdown(struct answerer *answerer, const struct target *target, con
 
         if (fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0)
                 passed = find_passed(answerer, cookie);
-        if (!passed) {
+        /* For writing, a listening socket is not shut down (tcp_shutdown(), unix_shutdown()). */
+        if (!passed || (call->number == SHUT_WR && is_stream(&passed->kind))) {
                 (void) listener_continue(target->listener, target->id);
                 return;
         }
-        r = shut_down_for_target(answerer, target, call, fd, passed);
+        /* A datagram socket would send for nobody any more, and has to go on receiving: nothing is done. */
+        r = call->number == SHUT_WR ? 0 : shut_down_for_target(answerer, target, call, fd, passed);
         if (r == -ENOENT)
                 return;
         /* udp(7): a socket without a peer is shut down, and ENOTCONN returned all the same */

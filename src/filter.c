@@ -44,6 +44,7 @@ static const struct trapped_call trapped_calls[] = {
         {TRAP_LISTEN, SCMP_SYS(listen), 0, 0, 0},
         {TRAP_SHUTDOWN, SCMP_SYS(shutdown), 1, INT_MASK, SHUT_RD},
         {TRAP_SHUTDOWN, SCMP_SYS(shutdown), 1, INT_MASK, SHUT_RDWR},
+        {TRAP_SHUTDOWN_WRITING, SCMP_SYS(shutdown), 1, INT_MASK, SHUT_WR},
         {TRAP_UNLINK, SCMP_SYS(unlink), 0, 0, 0},
         {TRAP_UNLINK, SCMP_SYS(unlinkat), 0, 0, 0},
 };

@@ -13,8 +13,9 @@ enum trap {
                 1 << 0, /* bind() with an address long enough for IP (16 bytes), or of unknown length */
         TRAP_BIND_ALL = 1 << 1, /* every bind() */
         TRAP_LISTEN = 1 << 2,
-        TRAP_SHUTDOWN = 1 << 3, /* for reading, SHUT_RD and SHUT_RDWR; never plain SHUT_WR */
-        TRAP_UNLINK = 1 << 4,   /* unlink() and unlinkat() */
+        TRAP_SHUTDOWN = 1 << 3,         /* for reading: SHUT_RD and SHUT_RDWR */
+        TRAP_SHUTDOWN_WRITING = 1 << 4, /* SHUT_WR, which harms datagram sockets only */
+        TRAP_UNLINK = 1 << 5,           /* unlink() and unlinkat() */
 };
 
 /* Why a filter could not be installed. */

@@ -33,6 +33,13 @@ static bool binds_short_addresses(const struct policy *policy) {
         return false;
 }
 
+static bool has_passed_datagram(const struct policy *policy) {
+        for (size_t i = 0; i < policy->n_passed; i++)
+                if (policy->passed[i].kind.type == SOCK_DGRAM)
+                        return true;
+        return false;
+}
+
 static bool has_passed_path(const struct policy *policy) {
         for (size_t i = 0; i < policy->n_passed; i++)
                 if (address_is_unix_path(&policy->passed[i].address))
@@ -52,7 +59,7 @@ static unsigned find_traps(const struct launch *launch) {
         if (policy_adopts(policy) && (policy->n_passed > 0 || tells))
                 traps |= TRAP_LISTEN;
         if (policy_adopts(policy) && policy->n_passed > 0)
-                traps |= TRAP_SHUTDOWN;
+                traps |= TRAP_SHUTDOWN | (has_passed_datagram(policy) ? TRAP_SHUTDOWN_WRITING : 0);
         if (policy_adopts(policy) && has_passed_path(policy))
                 traps |= TRAP_UNLINK;
         return traps;

@@ -358,6 +358,21 @@ def test_shutdown_of_a_datagram_socket_leaves_the_passed_one_alone(runner):
         assert passed.recv(10) == b"still"
 
 
+def test_shutdown_of_a_datagram_socket_for_writing_leaves_the_passed_one_sending(runner):
+    passed = udp_socket()
+    assert output(runner, """
+        import errno, socket
+        s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("0.0.0.0", 8080))
+        try: s.shutdown(socket.SHUT_WR)
+        except OSError as e: print(errno.errorcode[e.errno])
+    """, [passed]) == "ENOTCONN"
+    with socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.bind(("127.0.0.1", 0))
+        passed.sendto(b"still", client.getsockname())
+        client.settimeout(10)
+        assert client.recv(10) == b"still"
+
+
 def test_shutdown_for_writing_asks_nobody(runner):
     passed = tcp_socket()
     process = runner.force_bind(RULE, python("""
