@@ -422,7 +422,7 @@ static int write_socket(const struct planning *planning, bool second, const char
         return fclose(out) == 0 ? 0 : -ENOMEM;
 }
 
-/* A unit of the name that we would write, wherever it is */
+/* A unit of the name that we would write, wherever it is; a masked one stays masked. */
 static const struct unit_entry *find_existing(const struct unit_index *index, const char *name) {
         char template[UNIT_NAME_MAX + 1];
         const struct unit_entry *entry = unit_index_find(index, name);
@@ -431,7 +431,7 @@ static const struct unit_entry *find_existing(const struct unit_index *index, co
                 unit_name_template(name, template);
                 entry = unit_index_find(index, template);
         }
-        return entry;
+        return entry && !entry->file.empty ? entry : NULL;
 }
 
 /* NAME.socket, and NAME-ipv6.socket for what the first cannot say */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "manager-groups.h"
 #include "util.h"
 #include "word.h"
 
@@ -14,7 +15,7 @@ static const struct {
         const char *name;
         const char *const groups[4];
 } needed_calls[] = {
-        {"seccomp", {"@sandbox", "@known"}},
+        {"seccomp", {"@sandbox", "@known"}}, /* the first: see amend_calls() */
         {"pidfd_open", {"@process", "@system-service", "@known"}},
         {"pidfd_getfd", {"@debug", "@known"}},
         {"process_vm_readv", {"@ipc", "@system-service", "@known"}},
@@ -49,9 +50,12 @@ static int any_word(const struct setting *setting, bool (*matches)(const char *w
 
 /* Whether the list, an allow-list unless its first setting begins with "~", lets through what matches() says
  * is meant. */
-static bool list_allows(const struct setting_list *list,
+
+/* Whether the list, an allow-list unless its first setting begins with "~", lets through what matches() says
+ * is meant. by_default: an allow-list does, unless it says otherwise. */
+static bool list_allows(const struct setting_list *list, bool by_default,
                         bool (*matches)(const char *word, const void *argument), const void *argument) {
-        bool allowed = list->n == 0 || is_inverted(&list->settings[0]);
+        bool allowed = list->n == 0 || is_inverted(&list->settings[0]) || by_default;
 
         for (size_t i = 0; i < list->n; i++)
                 if (any_word(&list->settings[i], matches, argument) > 0)
@@ -76,13 +80,14 @@ static bool means_call(const char *word, const void *argument) {
 
 /* --- amendments --- */
 
+/* Of an allow-list, "@default" is part in any case, and of that, "@sandbox" in newer versions. */
 static void amend_calls(const struct service *service, FILE *settings, FILE *closed) {
         const struct setting_list *filter = &service->lists[LIST_SYSTEM_CALL_FILTER];
         const char *error = service->keys[SERVICE_SYSTEM_CALL_ERROR].value, *separator = "";
         bool allow_list = filter->n > 0 && !is_inverted(&filter->settings[0]), some = false;
 
         for (size_t i = 0; i < ELEMENTSOF(needed_calls) && filter->n > 0; i++) {
-                bool allowed = list_allows(filter, means_call, &i);
+                bool allowed = list_allows(filter, i == 0 && manager_has_sandbox_group(), means_call, &i);
 
                 /* In an allow-list all are named: a group may not have the call in this version. */
                 if (allowed && !allow_list)
@@ -103,7 +108,7 @@ static void amend_calls(const struct service *service, FILE *settings, FILE *clo
 static bool family_allowed(const struct service *service, const char *family) {
         const struct setting_list *families = &service->lists[LIST_ADDRESS_FAMILIES];
 
-        return list_allows(families, is_same_word, family);
+        return list_allows(families, false, is_same_word, family);
 }
 
 /* The directory that the setting names hides the helper: it is the helper's path, or leads to it.

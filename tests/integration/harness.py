@@ -31,6 +31,7 @@ def public_copy(program):
 
 
 FORCE_BIND = public_copy(os.environ.get("FORCE_BIND", REPOSITORY / "build" / "force-bind"))
+GENERATOR = public_copy(os.environ.get("FORCE_BIND_GENERATOR", REPOSITORY / "build" / "force-bind-generator"))
 LISTEN_FDS_START = 3
 DEADLINE = 15.0
 

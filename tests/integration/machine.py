@@ -10,6 +10,8 @@ import textwrap
 import time
 from pathlib import Path
 
+import harness
+
 BOOT = """
 set -e
 top=$1 lower=$2
@@ -27,6 +29,9 @@ mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
 ip link set lo up
 install -m 755 "$3" usr/bin/force-bind
+install -D -m 755 "$4" usr/lib/systemd/system-generators/force-bind-generator
+install -d usr/lib/systemd/user-generators
+ln -sf ../system-generators/force-bind-generator usr/lib/systemd/user-generators/force-bind-generator
 # None of the services that the host would start
 rm -f etc/systemd/system/multi-user.target.wants/* etc/rc?.d/S*
 rm -f etc/machine-id && echo 0123456789abcdef0123456789abcdef >etc/machine-id
@@ -40,11 +45,11 @@ exec env -i container=force-bind-test PATH=/usr/local/sbin:/usr/local/bin:/usr/s
 class Machine:
     """A booted machine. Close it (it is a context manager)."""
 
-    def __init__(self, force_bind, root="/"):
+    def __init__(self, force_bind, root="/", generator=harness.GENERATOR):
         self.top = tempfile.mkdtemp(prefix="force-bind-machine-")
         self.process = subprocess.Popen(
             ["unshare", "--pid", "--fork", "--mount", "--uts", "--ipc", "--cgroup", "--net", "--kill-child",
-             "bash", "-c", BOOT, "boot", self.top, root, force_bind],
+             "bash", "-c", BOOT, "boot", self.top, root, force_bind, generator],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.pid = None
         try:
