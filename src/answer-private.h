@@ -35,5 +35,11 @@ void answer_listen(struct answerer *answerer, const struct target *target, const
 /* answer-shutdown.c: a passed socket is not shut down; the target gets a socket of its own that is. */
 void answer_shutdown(struct answerer *answerer, const struct target *target, const struct call *call);
 
+/* answer-connect.c: a passed Unix socket that the target has not adopted yet is one that nobody serves. */
+void answer_connect(struct answerer *answerer, const struct target *target, const struct call *call);
+
+/* answer-connect.c: whether there is such a socket. */
+bool awaits_unix_bind(const struct answerer *answerer);
+
 /* answer-unlink.c: a passed socket's path stays. */
 void answer_unlink(struct answerer *answerer, const struct target *target, const struct call *call);

@@ -90,6 +90,9 @@ static void answer_call(struct answerer *answerer, const struct target *target, 
         case CALL_UNLINKAT:
                 answer_unlink(answerer, target, call);
                 break;
+        case CALL_CONNECT:
+                answer_connect(answerer, target, call);
+                break;
         case CALL_OTHER:
                 (void) listener_continue(target->listener, target->id);
                 break;
@@ -113,6 +116,10 @@ void answer_one(struct answerer *answerer) {
         }
         if (r >= 0 && call.kind == CALL_BIND && answer_unconcerned_bind(answerer, &target, &call))
                 return;
+        if (r >= 0 && call.kind == CALL_CONNECT && !awaits_unix_bind(answerer)) {
+                (void) listener_continue(target.listener, target.id);
+                return;
+        }
         if (r >= 0)
                 r = target_open(&target);
         if (r ==

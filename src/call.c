@@ -22,26 +22,31 @@ static const struct {
         {AUDIT_ARCH_X86_64, SYS_shutdown, CALL_SHUTDOWN},
         {AUDIT_ARCH_X86_64, SYS_unlink, CALL_UNLINK},
         {AUDIT_ARCH_X86_64, SYS_unlinkat, CALL_UNLINKAT},
+        {AUDIT_ARCH_X86_64, SYS_connect, CALL_CONNECT},
         {AUDIT_ARCH_X86_64, X32(SYS_bind), CALL_BIND},
         {AUDIT_ARCH_X86_64, X32(SYS_listen), CALL_LISTEN},
         {AUDIT_ARCH_X86_64, X32(SYS_shutdown), CALL_SHUTDOWN},
         {AUDIT_ARCH_X86_64, X32(SYS_unlink), CALL_UNLINK},
         {AUDIT_ARCH_X86_64, X32(SYS_unlinkat), CALL_UNLINKAT},
+        {AUDIT_ARCH_X86_64, X32(SYS_connect), CALL_CONNECT},
         {AUDIT_ARCH_I386, 361, CALL_BIND},
         {AUDIT_ARCH_I386, 363, CALL_LISTEN},
         {AUDIT_ARCH_I386, 373, CALL_SHUTDOWN},
         {AUDIT_ARCH_I386, 10, CALL_UNLINK},
         {AUDIT_ARCH_I386, 301, CALL_UNLINKAT},
+        {AUDIT_ARCH_I386, 362, CALL_CONNECT},
 #elif defined(__aarch64__)
         {AUDIT_ARCH_AARCH64, SYS_bind, CALL_BIND},
         {AUDIT_ARCH_AARCH64, SYS_listen, CALL_LISTEN},
         {AUDIT_ARCH_AARCH64, SYS_shutdown, CALL_SHUTDOWN},
         {AUDIT_ARCH_AARCH64, SYS_unlinkat, CALL_UNLINKAT},
+        {AUDIT_ARCH_AARCH64, SYS_connect, CALL_CONNECT},
         {AUDIT_ARCH_ARM, 282, CALL_BIND},
         {AUDIT_ARCH_ARM, 284, CALL_LISTEN},
         {AUDIT_ARCH_ARM, 293, CALL_SHUTDOWN},
         {AUDIT_ARCH_ARM, 10, CALL_UNLINK},
         {AUDIT_ARCH_ARM, 328, CALL_UNLINKAT},
+        {AUDIT_ARCH_ARM, 283, CALL_CONNECT},
 #else
 #error "The system call numbers of this architecture are not known here."
 #endif
@@ -66,6 +71,8 @@ static enum call_kind socketcall_kind(unsigned subcall) {
                 return CALL_LISTEN;
         case SYS_SHUTDOWN:
                 return CALL_SHUTDOWN;
+        case SYS_CONNECT:
+                return CALL_CONNECT;
         default:
                 return CALL_OTHER;
         }
@@ -85,7 +92,7 @@ int call_decode(const struct seccomp_notif *notification, const struct target *t
                 int r;
 
                 call.kind = socketcall_kind((unsigned) data->args[0]);
-                n_words = call.kind == CALL_BIND ? 3 : 2;
+                n_words = call.kind == CALL_BIND || call.kind == CALL_CONNECT ? 3 : 2;
                 r = target_read(target, (uint32_t) data->args[1], words, n_words * sizeof(words[0]));
                 if (r < 0)
                         return r;
@@ -100,6 +107,7 @@ int call_decode(const struct seccomp_notif *notification, const struct target *t
         call.fd = (int) (uint32_t) arguments[0];
         switch (call.kind) {
         case CALL_BIND:
+        case CALL_CONNECT:
                 call.pointer = arguments[1];
                 call.length = (unsigned) arguments[2];
                 break;

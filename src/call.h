@@ -15,14 +15,15 @@ enum call_kind {
         CALL_SHUTDOWN,
         CALL_UNLINK,
         CALL_UNLINKAT,
+        CALL_CONNECT,
         CALL_OTHER, /* nothing that is trapped on purpose */
 };
 
 struct call {
         enum call_kind kind;
         int fd;               /* of all but unlink(); unlinkat()'s directory */
-        uint64_t pointer;     /* bind()'s address, unlink()'s and unlinkat()'s path */
-        unsigned length;      /* bind()'s addrlen */
+        uint64_t pointer;     /* bind()'s and connect()'s address, unlink()'s and unlinkat()'s path */
+        unsigned length;      /* bind()'s and connect()'s addrlen */
         int number;           /* listen()'s backlog, shutdown()'s how, unlinkat()'s flags */
         bool arguments_fixed; /* in registers: nothing can change them while the call waits */
 };

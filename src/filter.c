@@ -35,6 +35,11 @@ struct trapped_call {
 #define BIND_LENGTH_BIT(bit)                                                                                \
         { TRAP_BIND_IP, SCMP_SYS(bind), 2, (bit), (bit) }
 
+/* IP connections are not to be slowed down, so of connect() the lengths of their addresses pass, 16 and 28.
+ * Left are those below 16, the odd ones, the even ones up to 26, and those from 32 on. */
+#define CONNECT_LENGTH(mask, value)                                                                         \
+        { TRAP_CONNECT, SCMP_SYS(connect), 2, (mask), (value) }
+
 static const struct trapped_call trapped_calls[] = {
         {TRAP_BIND_ALL, SCMP_SYS(bind), 0, 0, 0},
         BIND_LENGTH_BIT(0x10),
@@ -47,6 +52,14 @@ static const struct trapped_call trapped_calls[] = {
         {TRAP_SHUTDOWN_WRITING, SCMP_SYS(shutdown), 1, INT_MASK, SHUT_WR},
         {TRAP_UNLINK, SCMP_SYS(unlink), 0, 0, 0},
         {TRAP_UNLINK, SCMP_SYS(unlinkat), 0, 0, 0},
+        CONNECT_LENGTH(0xf0, 0x00),
+        CONNECT_LENGTH(0xf1, 0x11),
+        CONNECT_LENGTH(0xf3, 0x12),
+        CONNECT_LENGTH(0xff, 20),
+        CONNECT_LENGTH(0xff, 24),
+        CONNECT_LENGTH(0x20, 0x20),
+        CONNECT_LENGTH(0x40, 0x40),
+        CONNECT_LENGTH(0x80, 0x80),
 };
 
 /* socketcall(2) keeps the arguments in memory, where a filter cannot look */
@@ -54,6 +67,7 @@ static const struct trapped_call trapped_socketcalls[] = {
         {TRAP_BIND_IP | TRAP_BIND_ALL, SCMP_SYS(socketcall), 0, INT_MASK, SYS_BIND},
         {TRAP_LISTEN, SCMP_SYS(socketcall), 0, INT_MASK, SYS_LISTEN},
         {TRAP_SHUTDOWN, SCMP_SYS(socketcall), 0, INT_MASK, SYS_SHUTDOWN},
+        {TRAP_CONNECT, SCMP_SYS(socketcall), 0, INT_MASK, SYS_CONNECT},
 };
 
 /* The machine's architectures beside the native one */

@@ -40,6 +40,16 @@ static bool has_passed_datagram(const struct policy *policy) {
         return false;
 }
 
+/* A passed Unix socket that the program does not see but by binding it */
+static bool has_hidden_unix_socket(const struct launch *launch) {
+        const struct policy *policy = &launch->policy;
+
+        for (size_t i = 0; i < policy->n_passed && !launch->keep_fds; i++)
+                if (policy->passed[i].kind.domain == AF_UNIX && !policy->passed[i].inherited)
+                        return true;
+        return false;
+}
+
 static bool has_passed_path(const struct policy *policy) {
         for (size_t i = 0; i < policy->n_passed; i++)
                 if (address_is_unix_path(&policy->passed[i].address))
@@ -62,6 +72,8 @@ static unsigned find_traps(const struct launch *launch) {
                 traps |= TRAP_SHUTDOWN | (has_passed_datagram(policy) ? TRAP_SHUTDOWN_WRITING : 0);
         if (policy_adopts(policy) && has_passed_path(policy))
                 traps |= TRAP_UNLINK;
+        if (policy_adopts(policy) && has_hidden_unix_socket(launch))
+                traps |= TRAP_CONNECT;
         return traps;
 }
 

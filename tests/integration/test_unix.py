@@ -285,3 +285,59 @@ def test_auto_gives_no_unix_socket_to_an_ip_bind(runner, tmp_path):
     """), [passed], names=["web"])
     assert process.wait() == 0
     assert process.stdout == "('127.0.0.1', 8000)\n"
+
+
+PROBE = """
+probe = socket.socket(socket.AF_UNIX)
+try:
+    probe.connect({address}); print("another instance runs", flush=True); sys.exit(1)
+except ConnectionRefusedError:
+    pass
+"""
+
+
+@pytest.mark.parametrize("address", ["path", "os.path.join(os.path.dirname(path), 'link', 's')"], ids=["path", "link"])
+def test_daemon_that_connects_to_its_path_meets_no_other_instance(runner, tmp_path, address):
+    path = tmp_path / "s"
+    passed = unix_socket(path)
+    (tmp_path / "link").symlink_to(".")
+    process = serve(runner, path, passed, before=PROBE.format(address=address) + "os.unlink(path)", options=["--auto"])
+    assert exchange(str(path)) == b"served"
+    assert process.wait() == 0, process.stdout
+
+
+def test_daemon_that_connects_to_its_abstract_name_meets_no_other_instance(runner):
+    passed = unix_socket("@force-bind-test")
+    process = runner.force_bind(["--auto"], python("import socket, sys" + PROBE.format(address="'\\0force-bind-test'")),
+                                [passed])
+    assert process.wait() == 0, process.stdout
+
+
+def test_daemon_connects_to_its_own_socket_once_it_has_bound_it(runner, tmp_path):
+    passed = unix_socket(tmp_path / "s")
+    process = serve(runner, tmp_path / "s", passed,
+                    after="own = socket.socket(socket.AF_UNIX); own.connect(path)", end="print(own.recv(10))")
+    assert process.wait() == 0, process.stderr
+    assert process.stdout == "b'served'\n"
+
+
+def test_daemon_connects_to_other_sockets_before_it_has_bound_its_own(runner, tmp_path):
+    passed, other = unix_socket(tmp_path / "s"), unix_socket(tmp_path / "other")
+    process = serve(runner, tmp_path / "s", passed, before=f"""
+for kind, name in (socket.SOCK_STREAM, {str(tmp_path / "other")!r}), (socket.SOCK_DGRAM, path), (socket.SOCK_STREAM, "/nowhere"):
+    try: socket.socket(socket.AF_UNIX, kind).connect(name); print("connected", flush=True)
+    except OSError as error: print(error.strerror, flush=True)
+""")
+    assert exchange(str(tmp_path / "s")) == b"served"
+    assert process.wait() == 0
+    assert process.stdout.splitlines() == ["connected", "Protocol wrong type for socket", "No such file or directory"]
+
+
+def test_connect_to_the_passed_socket_is_left_alone_where_the_program_keeps_it(runner, tmp_path):
+    passed = unix_socket(tmp_path / "s")
+    process = runner.force_bind(["--auto", "--keep-fds"], python(f"""
+        import socket
+        s = socket.socket(socket.AF_UNIX); s.connect({str(tmp_path / "s")!r}); socket.socket(fileno=3).accept(); print("met")
+    """), [passed])
+    assert process.wait() == 0, process.stderr
+    assert process.stdout == "met\n"
