@@ -183,8 +183,25 @@ static int adopt(struct bind_call *bind_call, const struct decision *decision) {
         return 0;
 }
 
-static int park(struct bind_call *bind_call, const struct decision *decision) {
+/* A program that binds IPv4 and IPv6 apart, or tries the one after the other, meets a single AF_INET socket:
+ * the kernel would not have let it bind both (or one of them would have received nothing, with
+ * SO_REUSEPORT), and both of its descriptors would wake for each client. */
+static bool has_it_already(const struct bind_call *bind_call, const struct passed_socket *passed) {
+        _cleanup_close_ int copy = -1;
+        struct stat st;
+
+        if (!passed->used || passed->kind.domain != AF_INET ||
+            passed->used_for.family == bind_call->request.address.family || fstat(passed->fd, &st) < 0)
+                return false;
+        copy = target_find_socket(bind_call->target, st.st_ino);
+        return copy >= 0;
+}
+
+/* Lets the bind succeed on a socket that receives nothing, in favour of the program's bind of the other
+ * family: beside one that has been made, or for one that will be. */
+static int park(struct bind_call *bind_call, const struct decision *decision, bool beside) {
         const struct address *address = &bind_call->request.address;
+        const struct passed_socket *passed = decision->passed;
         _cleanup_close_ int parked = make_parked_socket(&bind_call->info, address);
         char text[ADDRESS_STRING_MAX], result[RESULT_MAX];
         uint64_t cookie = bind_call->info.cookie;
@@ -203,12 +220,15 @@ static int park(struct bind_call *bind_call, const struct decision *decision) {
         if (r < 0)
                 return r;
 
-        readiness_parked(bind_call->answerer->readiness, address, decision->passed);
+        if (beside)
+                readiness_parked_beside(bind_call->answerer->readiness, decision->rule);
+        else
+                readiness_parked(bind_call->answerer->readiness, address, decision->passed);
         answer_success(bind_call->answerer, bind_call->target, cookie);
-        (void) snprintf(result, sizeof(result),
-                        "parked: sd=%u %s, %s is dual-stack and goes to the IPv6 bind",
-                        decision->passed->index, decision->passed->name,
-                        address_format(&decision->passed->address, text));
+        (void) snprintf(result, sizeof(result), "parked: %s=%u %s, %s %s", passed->inherited ? "fd" : "sd",
+                        passed->index, passed->name, address_format(&passed->address, text),
+                        beside ? "is what the program's other bind of this port has got"
+                               : "is dual-stack and goes to the IPv6 bind");
         log_bind(bind_call, LOG_INFO, MESSAGE_PARKED, decision, result);
         return 0;
 }
@@ -469,9 +489,10 @@ static int carry_out(struct bind_call *bind_call, const struct decision *decisio
                 leave_to_kernel(bind_call, decision);
                 return 0;
         case VERDICT_ADOPT:
-                return adopt(bind_call, decision);
+                return has_it_already(bind_call, decision->passed) ? park(bind_call, decision, true)
+                                                                   : adopt(bind_call, decision);
         case VERDICT_PARK:
-                return park(bind_call, decision);
+                return park(bind_call, decision, false);
         case VERDICT_BIND:
                 return redirect(bind_call, decision);
         case VERDICT_BIND_AS_ASKED:

@@ -54,6 +54,8 @@ int park_in_place(int fd, const struct address *address) {
         int on = 1, r;
 
         (void) inet_pton(AF_INET, "192.0.2.1", &nowhere.ipv4);
+        if (address->family == AF_INET6)
+                nowhere = address_map(&nowhere);
         if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ||
             setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) < 0)
                 return -errno;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Parking: a bind succeeds on a socket that receives nothing. For the IPv4 half of a program that binds IPv4
- * and IPv6 apart, where one dual-stack passed socket serves both and goes to the IPv6 half. */
+/* Parking: a bind succeeds on a socket that receives nothing. For one half of a program that binds IPv4 and
+ * IPv6 apart, where there is only one passed socket: a dual-stack one goes to the IPv6 half, an IPv4 one to
+ * the half that came first. */
 
 #include "address.h"
 #include "socket-info.h"

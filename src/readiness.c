@@ -30,6 +30,10 @@ void readiness_parked(struct readiness *readiness, const struct address *request
         readiness->parked_for = passed;
 }
 
+void readiness_parked_beside(struct readiness *readiness, const struct rule *rule) {
+        mark_rule(readiness, rule);
+}
+
 void readiness_bound(struct readiness *readiness, const struct rule *rule, const struct socket_kind *kind,
                      const struct address *address, uint64_t cookie) {
         struct bound_socket *entry = NULL;

@@ -49,8 +49,12 @@ void readiness_init(struct readiness *readiness, enum ready_mode mode, const str
 void readiness_adopted(struct readiness *readiness, const struct rule *rule, struct passed_socket *passed,
                        const struct address *requested);
 
+/* A bind was parked in favour of one that is still to come, and that gets this passed socket ... */
 void readiness_parked(struct readiness *readiness, const struct address *requested,
                       struct passed_socket *passed);
+
+/* ... or because of one that has got its passed socket already. */
+void readiness_parked_beside(struct readiness *readiness, const struct rule *rule);
 
 /* A target's own socket was really bound because of this rule. */
 void readiness_bound(struct readiness *readiness, const struct rule *rule, const struct socket_kind *kind,

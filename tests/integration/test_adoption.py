@@ -199,6 +199,39 @@ def test_ipv4_half_is_parked_and_ipv6_half_serves_both_families(runner):
     assert harness.listening_inodes() == {inode_of(passed)}
 
 
+HALVES = {"four": 'four = socket.socket(); four.bind(("0.0.0.0", 8080)); four.listen(1)',
+          "six": 'six = socket.socket(socket.AF_INET6); six.bind(("::", 8080)); six.listen(1)'}
+
+
+@pytest.mark.parametrize("user", [None, 65534], ids=["root", "nobody"])
+@pytest.mark.parametrize("first,second", [("four", "six"), ("six", "four")])
+def test_ipv4_socket_is_not_given_to_both_halves(runner, first, second, user):
+    passed = tcp_socket()
+    process = runner.force_bind(RULE, python(f"""
+import os, select, socket
+{HALVES[first]}
+{HALVES[second]}
+print(os.fstat({first}.fileno()).st_ino, {second}.getsockname()[:2], flush=True)
+ready = select.select([four, six], [], [])[0]
+for s in ready:
+    c, peer = s.accept(); c.sendall(f"{{len(ready)}} {{'four' if s is four else 'six'}} {{peer[0]}}".encode()); c.close()
+"""), [passed], user=user)
+    assert exchange(("127.0.0.1", port_of(passed))) == f"1 {first} 127.0.0.1".encode()
+    assert process.wait() == 0, process.stderr
+    address = "::" if second == "six" else "0.0.0.0"
+    assert process.stdout.strip() == f"{inode_of(passed)} ('{address}', 8080)"
+
+
+@pytest.mark.parametrize("first,second", [("four", "six"), ("six", "four")])
+def test_ipv4_socket_goes_to_the_second_half_if_the_first_was_closed(runner, first, second):
+    passed = tcp_socket()
+    process = runner.force_bind(RULE, python(
+        f"import os, socket\n{HALVES[first]}; {first}.close()\n{HALVES[second]}; print(os.fstat({second}.fileno()).st_ino)"),
+        [passed])
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.strip() == str(inode_of(passed))
+
+
 def test_parking_works_for_an_unprivileged_target(runner):
     passed = tcp6_socket()
     runner.force_bind(RULE, python(SEPARATE), [passed], user=65534)

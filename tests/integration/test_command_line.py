@@ -96,6 +96,18 @@ def test_parked_bind_works_where_a_sandbox_forbids_namespaces(runner, sandbox):
     assert process.stdout.splitlines() == [f"{harness.inode_of(passed)} 192.0.2.1", "nothing"]
 
 
+def test_ipv6_half_is_parked_beside_an_ipv4_socket_where_a_sandbox_forbids_namespaces(runner, sandbox):
+    passed = harness.tcp_socket()
+    process = runner.run([sandbox, "kill", "unshare", FORCE_BIND, "-m", ":8080=sd=0", "--", *python("""
+        import os, socket
+        four = socket.socket(); four.bind(("0.0.0.0", 8080)); four.listen(1)
+        six = socket.socket(socket.AF_INET6); six.bind(("::", 8080)); six.listen(1)
+        print(os.fstat(four.fileno()).st_ino, six.getsockname()[0])
+    """)], [passed])
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.strip() == f"{harness.inode_of(passed)} ::ffff:192.0.2.1"
+
+
 def test_p_is_ignored_with_a_note():
     result = run("-p", "-m", ":80=sd=0", "true")
     assert result.returncode == 0

@@ -222,6 +222,20 @@ static void parking_is_in_vain_until_the_ipv6_bind_comes(void **state) {
         tear_down(&f);
 }
 
+static void rule_of_a_bind_parked_beside_another_is_met(void **state) {
+        struct address ipv4 = make_address("0.0.0.0", 80);
+        struct fixture f;
+
+        (void) state;
+        set_up(&f, READY_BIND, "0.0.0.0:80=sd=one", "[::]:80=sd=one", 1);
+        readiness_adopted(&f.readiness, &f.rules[0], &f.passed[0], &ipv4);
+        assert_false(readiness_complete(&f.readiness));
+        readiness_parked_beside(&f.readiness, &f.rules[1]);
+        assert_true(readiness_complete(&f.readiness));
+        assert_null(readiness_parked_in_vain(&f.readiness));
+        tear_down(&f);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(complete_when_every_rule_is_met_and_every_socket_listens),
@@ -236,6 +250,7 @@ int main(void) {
                 cmocka_unit_test(rules_that_adopt_nothing_are_not_waited_for),
                 cmocka_unit_test(status_names_what_is_missing),
                 cmocka_unit_test(parking_is_in_vain_until_the_ipv6_bind_comes),
+                cmocka_unit_test(rule_of_a_bind_parked_beside_another_is_met),
         };
 
         return cmocka_run_group_tests_name("readiness", tests, NULL, NULL);
