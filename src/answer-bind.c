@@ -113,17 +113,6 @@ static struct passed_state *state_of(const struct answerer *answerer, const stru
         return &answerer->states[passed - answerer->policy->passed];
 }
 
-/* What an earlier target left behind on the shared socket goes; a datagram socket's peer cannot be ours. */
-static void disconnect_datagram(const struct passed_socket *passed) {
-        struct sockaddr nobody = {.sa_family = AF_UNSPEC};
-        struct sockaddr_storage peer;
-        socklen_t length = sizeof(peer);
-
-        if (passed->kind.type == SOCK_DGRAM && address_is_ip(&passed->address) &&
-            getpeername(passed->fd, (struct sockaddr *) &peer, &length) == 0)
-                (void) connect(passed->fd, &nobody, sizeof(nobody));
-}
-
 /* Puts fd in the place of the target's socket. Our copy goes at once: its epoll registrations go with the
  * last. */
 static int put_in_place(struct bind_call *bind_call, int fd) {

@@ -17,6 +17,10 @@ struct passed_socket *find_passed(const struct answerer *answerer, uint64_t cook
 const struct passed_socket *find_passed_path(const struct answerer *answerer, const struct target *target,
                                              int directory_fd, const char *path);
 
+/* A target's connect() on a shared datagram socket makes it deaf for everybody but one peer: takes it back.
+ */
+void disconnect_datagram(const struct passed_socket *passed);
+
 /* Answers a call of which we could not learn what it asks for. */
 void answer_refused_access(struct answerer *answerer, const struct target *target, const char *call,
                            int error);

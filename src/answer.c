@@ -53,6 +53,16 @@ const struct passed_socket *find_passed_path(const struct answerer *answerer, co
         return NULL;
 }
 
+void disconnect_datagram(const struct passed_socket *passed) {
+        struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+        struct sockaddr_storage peer;
+        socklen_t length = sizeof(peer);
+
+        if (passed->kind.type == SOCK_DGRAM && address_is_ip(&passed->address) &&
+            getpeername(passed->fd, (struct sockaddr *) &peer, &length) == 0)
+                (void) connect(passed->fd, &nobody, sizeof(nobody));
+}
+
 void answer_refused_access(struct answerer *answerer, const struct target *target, const char *call,
                            int error) {
         bool denies = policy_denies(answerer->policy);
@@ -135,6 +145,7 @@ void answer_one(struct answerer *answerer) {
 void answerer_clean_up(struct answerer *answerer) {
         for (size_t i = 0; i < answerer->policy->n_passed; i++)
                 if (answerer->states[i].known) {
+                        disconnect_datagram(&answerer->policy->passed[i]);
                         socket_options_restore(answerer->policy->passed[i].fd, answerer->states[i].known);
                         free(answerer->states[i].known);
                         answerer->states[i].known = NULL;

@@ -54,5 +54,6 @@ struct answerer {
 /* Receives and answers one notification of answerer->listener, if there is one. */
 void answer_one(struct answerer *answerer);
 
-/* Gives the passed sockets their own options back and removes the paths that were made. For the end. */
+/* Gives the passed sockets their own options back, takes their peers from them, and removes the paths that
+ * were made. For the end. */
 void answerer_clean_up(struct answerer *answerer);

@@ -465,3 +465,21 @@ def test_unmatched_bind_of_a_program_that_adopts_nothing_is_named_at_the_end(run
     assert process.wait() == 0
     harness.wait_until(lambda: "the program has bound 0.0.0.0:8080, which no rule matches: for that it would be "
                                "-m :8080=sd=0" in process.stderr)
+
+
+def test_udp_socket_that_the_target_connected_hears_everybody_once_the_target_is_gone(runner):
+    passed = udp_socket(port=8081)  # the kernel takes back a port that it chose itself
+    passed.settimeout(harness.DEADLINE)
+    first, other = udp_socket(), udp_socket()
+    process = runner.force_bind(RULE, python("""
+        import socket
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("0.0.0.0", 8080))
+        s.connect(s.recvfrom(100)[1]); s.send(b"connected")
+    """), [passed])
+    first.sendto(b"first", passed.getsockname())
+    first.settimeout(harness.DEADLINE)
+    assert first.recv(100) == b"connected"
+    assert process.wait() == 0, process.stderr
+    harness.wait_until(lambda: not harness.supervisors(), "the supervisor to end")
+    other.sendto(b"other", passed.getsockname())
+    assert passed.recv(100) == b"other"
