@@ -284,7 +284,7 @@ static void write_socket_names(FILE *out, const char *key, const struct plan *pl
         }
 }
 
-static int make_options(const struct planning *planning, bool keep_fds, bool verbose, char *extra[static 3],
+static int make_options(const struct planning *planning, bool keep_fds, bool verbose, char *extra[static 4],
                         struct options *ret) {
         const struct setting_list *rules = &planning->service->rules;
         struct options options = {.words = calloc(rules->n * 2 + 8, sizeof(char *))};
@@ -305,13 +305,16 @@ static int make_options(const struct planning *planning, bool keep_fds, bool ver
         if (planning->amendments.close_families &&
             asprintf(&extra[2], "--close-families=%s", planning->amendments.close_families) < 0)
                 extra[2] = NULL;
+        if (planning->amendments.close_capabilities &&
+            asprintf(&extra[3], "--close-capabilities=%s", planning->amendments.close_capabilities) < 0)
+                extra[3] = NULL;
         if (strcmp(planning->ready, "no") != 0)
                 options.words[options.n++] = extra[0];
         if (keep_fds)
                 options.words[options.n++] = "--keep-fds";
         if (verbose)
                 options.words[options.n++] = "--verbose";
-        for (size_t i = 1; i < 3; i++)
+        for (size_t i = 1; i < 4; i++)
                 if (extra[i])
                         options.words[options.n++] = extra[i];
         *ret = options;
@@ -352,7 +355,7 @@ static void write_notification(FILE *out, const struct planning *planning) {
 }
 
 static int write_dropin(const struct planning *planning, bool keep_fds, bool verbose, struct plan *plan) {
-        char *extra[3] = {};
+        char *extra[4] = {};
         struct options options = {};
         size_t size, n_sockets = plan->sockets[0] ? (plan->sockets[1] ? 2 : 1) : 0;
         FILE *out = open_memstream(&plan->dropin, &size);

@@ -105,6 +105,45 @@ static void amend_calls(const struct service *service, FILE *settings, FILE *clo
                 fprintf(closed, ":%s", error);
 }
 
+/* Whether the bounding set has this capability. An empty value takes all, "~" alone gives all, and a list
+ * stands in the place of all that there was before the first (systemd.exec(5)). */
+static bool has_capability(const struct setting_list *set, const char *capability) {
+        bool has = true, is_full = true;
+
+        for (size_t i = 0; i < set->n; i++) {
+                bool listed = any_word(&set->settings[i], is_same_word, capability) > 0;
+                bool inverted = is_inverted(&set->settings[i]);
+
+                if (inverted && set->settings[i].value[1] == '\0')
+                        has = is_full = true;
+                else {
+                        has = inverted ? has && !listed : listed || (has && !is_full);
+                        is_full = false;
+                }
+        }
+        return has;
+}
+
+/* A service that starts as root may change its user and bind then. The supervisor can look into it all the
+ * same with CAP_SYS_PTRACE, which the target loses again, for which it takes CAP_SETPCAP. */
+static void amend_capabilities(const struct service *service, FILE *settings,
+                               struct amendments *amendments) {
+        const struct setting_list *set = &service->lists[LIST_CAPABILITIES];
+        const char *user = service->keys[SERVICE_USER].value,
+                   *dynamic = service->keys[SERVICE_DYNAMIC_USER].value;
+
+        if ((user && strcmp(user, "root") != 0 && strcmp(user, "0") != 0) ||
+            (dynamic && parse_boolean(dynamic) > 0) || has_capability(set, "CAP_SYS_PTRACE"))
+                return;
+        if (has_capability(set, "CAP_SETPCAP")) {
+                fputs("CapabilityBoundingSet=CAP_SYS_PTRACE\n", settings);
+                amendments->close_capabilities = "CAP_SYS_PTRACE";
+        } else {
+                fputs("CapabilityBoundingSet=CAP_SYS_PTRACE CAP_SETPCAP\n", settings);
+                amendments->close_capabilities = "CAP_SYS_PTRACE,CAP_SETPCAP";
+        }
+}
+
 static bool family_allowed(const struct service *service, const char *family) {
         const struct setting_list *families = &service->lists[LIST_ADDRESS_FAMILIES];
 
@@ -165,6 +204,7 @@ int sandbox_amend(const struct service *service, const char *helper, bool notifi
         calls = open_memstream(&amendments.close_calls, &calls_size);
         if (settings && calls) {
                 amend_calls(service, settings, calls);
+                amend_capabilities(service, settings, &amendments);
                 if (notifies && !family_allowed(service, "AF_UNIX")) {
                         fputs("RestrictAddressFamilies=AF_UNIX\n", settings);
                         amendments.close_families = strdup("AF_UNIX");

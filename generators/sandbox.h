@@ -10,9 +10,10 @@
 #include "service.h"
 
 struct amendments {
-        char *settings;       /* lines for [Service] */
-        char *close_calls;    /* for --close-calls=; NULL: nothing to close */
-        char *close_families; /* for --close-families= */
+        char *settings;                 /* lines for [Service] */
+        char *close_calls;              /* for --close-calls=; NULL: nothing to close */
+        char *close_families;           /* for --close-families= */
+        const char *close_capabilities; /* for --close-capabilities= */
 };
 
 /* Returns 0; -EINVAL and in *ret_message why the helper cannot run in there; or -ENOMEM. notifies: the

@@ -159,6 +159,8 @@ static const struct {
         {"RootDirectory", SERVICE_ROOT_DIRECTORY},
         {"RootImage", SERVICE_ROOT_IMAGE},
         {"SystemCallErrorNumber", SERVICE_SYSTEM_CALL_ERROR},
+        {"User", SERVICE_USER},
+        {"DynamicUser", SERVICE_DYNAMIC_USER},
 };
 
 static const struct {
@@ -168,6 +170,7 @@ static const struct {
         {"ExecStart", LIST_EXEC_START},
         {"SystemCallFilter", LIST_SYSTEM_CALL_FILTER},
         {"RestrictAddressFamilies", LIST_ADDRESS_FAMILIES},
+        {"CapabilityBoundingSet", LIST_CAPABILITIES},
         {"ExecPaths", LIST_EXEC_PATHS},
         {"NoExecPaths", LIST_NO_EXEC_PATHS},
         {"InaccessiblePaths", LIST_INACCESSIBLE_PATHS},
@@ -218,19 +221,22 @@ static int set(struct setting *setting, const char *value, struct origin origin)
         return setting->value ? 0 : -ENOMEM;
 }
 
-static int add_to_list(struct setting_list *list, const char *value, struct origin origin) {
+static int append(struct setting_list *list, const char *value, struct origin origin) {
         struct setting *settings;
 
-        if (value[0] == '\0') {
-                clear_list(list);
-                return 0;
-        }
         settings = reallocarray(list->settings, list->n + 1, sizeof(*settings));
         if (!settings)
                 return -ENOMEM;
         list->settings = settings;
         settings[list->n] = (struct setting){.value = strdup(value), .origin = origin};
         return settings[list->n++].value ? 0 : -ENOMEM;
+}
+
+static int add_to_list(struct setting_list *list, const char *value, struct origin origin) {
+        if (value[0] != '\0')
+                return append(list, value, origin);
+        clear_list(list);
+        return 0;
 }
 
 /* X-ForceBind=: "yes" and "no" are Auto=, everything else Rule=; an empty value resets both. */

@@ -36,6 +36,8 @@ enum service_key {
         SERVICE_ROOT_DIRECTORY,
         SERVICE_ROOT_IMAGE,
         SERVICE_SYSTEM_CALL_ERROR,
+        SERVICE_USER,
+        SERVICE_DYNAMIC_USER,
         SERVICE_KEYS,
 };
 
@@ -44,6 +46,7 @@ enum service_list {
         LIST_EXEC_START,
         LIST_SYSTEM_CALL_FILTER,
         LIST_ADDRESS_FAMILIES,
+        LIST_CAPABILITIES, /* an empty value counts: it takes all of them */
         LIST_EXEC_PATHS,
         LIST_NO_EXEC_PATHS,
         LIST_INACCESSIBLE_PATHS,

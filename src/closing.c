@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "closing.h"
 
+#include <linux/capability.h>
 #include <seccomp.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "error-name.h"
 #include "util.h"
@@ -18,6 +21,17 @@ static const struct {
 } families[] = {
         {"AF_UNIX", AF_UNIX},       {"AF_INET", AF_INET},     {"AF_INET6", AF_INET6},
         {"AF_NETLINK", AF_NETLINK}, {"AF_PACKET", AF_PACKET}, {"AF_VSOCK", AF_VSOCK},
+};
+
+#define CAPABILITIES_EXPECTED "expected CAP_SYS_PTRACE or CAP_SETPCAP, separated by commas"
+
+/* What the supervisor needs to look into a target that changes its user, and what it takes to drop that. */
+static const struct {
+        const char *name;
+        int capability;
+} capabilities[] = {
+        {"CAP_SYS_PTRACE", CAP_SYS_PTRACE},
+        {"CAP_SETPCAP", CAP_SETPCAP}, /* behind the others: it is needed to drop them */
 };
 
 /* Takes the next name off a list that ends at end. Returns false if there is none, or it is too long. */
@@ -77,4 +91,43 @@ const char *closing_parse_families(const char *text, struct closing *closing) {
                 closing->families[closing->n_families++] = *family;
         } while (text < end);
         return NULL;
+}
+
+const char *closing_parse_capabilities(const char *text, struct closing *closing) {
+        const char *end = text + strlen(text);
+        char name[64];
+
+        do {
+                uint64_t found = 0;
+
+                if (take_name(&text, end, name, sizeof(name)))
+                        for (size_t i = 0; i < ELEMENTSOF(capabilities); i++)
+                                if (strcmp(capabilities[i].name, name) == 0)
+                                        found = UINT64_C(1) << capabilities[i].capability;
+                if (found == 0)
+                        return CAPABILITIES_EXPECTED;
+                closing->capabilities |= found;
+        } while (text < end);
+        return NULL;
+}
+
+int closing_drop_capabilities(const struct closing *closing) {
+        struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+        struct __user_cap_data_struct data[2];
+        uint32_t kept[2] = {~(uint32_t) closing->capabilities, ~(uint32_t) (closing->capabilities >> 32)};
+
+        if (closing->capabilities == 0)
+                return 0;
+        for (size_t i = 0; i < ELEMENTSOF(capabilities); i++)
+                if ((closing->capabilities & UINT64_C(1) << capabilities[i].capability) != 0 &&
+                    prctl(PR_CAPBSET_DROP, capabilities[i].capability, 0, 0, 0) < 0)
+                        return -errno;
+        if (syscall(SYS_capget, &header, data) < 0)
+                return -errno;
+        for (size_t i = 0; i < ELEMENTSOF(data); i++) {
+                data[i].effective &= kept[i];
+                data[i].permitted &= kept[i];
+                data[i].inheritable &= kept[i];
+        }
+        return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }

@@ -300,11 +300,17 @@ int launch(const struct launch *launch) {
         } else {
                 if (launch->ready_mode == READY_EXEC)
                         (void) manager_notify(0, "READY=1");
-                if (!closing_is_empty(&launch->closing) &&
+                if (!closing_has_no_calls(&launch->closing) &&
                     install_filter(0, &launch->closing, &(int){-1}) < 0)
                         return EXIT_NOT_ALLOWED;
         }
 
+        r = closing_drop_capabilities(&launch->closing);
+        if (r < 0) {
+                log_message(LOG_ERR, "cannot drop the capabilities of --close-capabilities=: %s",
+                            strerror(-r));
+                return EXIT_NOT_ALLOWED;
+        }
         passed_sockets_leave(launch->passed, launch->keep_fds);
         r = execute(launch);
         if (ours >= 0)

@@ -36,6 +36,7 @@ static void print_help(void) {
                "      --argv0=NAME      the program's argv[0]\n"
                "      --close-calls=CALL[,CALL...][:ERRNO]\n"
                "      --close-families=FAMILY[,FAMILY...]\n"
+               "      --close-capabilities=CAPABILITY[,CAPABILITY...]\n"
                "                        what a sandbox was opened for force-bind is closed again for the\n"
                "                        program\n"
                "      --explain         print the rules, the passed sockets, and which meets which; run\n"
@@ -136,6 +137,7 @@ static int read_options(int argc, char **argv, struct options *options) {
                 OPTION_EXPLAIN,
                 OPTION_CLOSE_CALLS,
                 OPTION_CLOSE_FAMILIES,
+                OPTION_CLOSE_CAPABILITIES,
         };
         static const struct option long_options[] = {
                 {"map", required_argument, NULL, 'm'},
@@ -148,6 +150,7 @@ static int read_options(int argc, char **argv, struct options *options) {
                 {"explain", no_argument, NULL, OPTION_EXPLAIN},
                 {"close-calls", required_argument, NULL, OPTION_CLOSE_CALLS},
                 {"close-families", required_argument, NULL, OPTION_CLOSE_FAMILIES},
+                {"close-capabilities", required_argument, NULL, OPTION_CLOSE_CAPABILITIES},
                 {"verbose", no_argument, NULL, 'v'},
                 {"quiet", no_argument, NULL, 'q'},
                 {"debug", no_argument, NULL, 'D'},
@@ -191,6 +194,10 @@ static int read_options(int argc, char **argv, struct options *options) {
                 case OPTION_CLOSE_FAMILIES:
                         r = check_closing("--close-families", optarg,
                                           closing_parse_families(optarg, &options->closing));
+                        break;
+                case OPTION_CLOSE_CAPABILITIES:
+                        r = check_closing("--close-capabilities", optarg,
+                                          closing_parse_capabilities(optarg, &options->closing));
                         break;
                 case 'v':
                         log_set_level(LOG_INFO);

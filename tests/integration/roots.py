@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 CACHE = Path(os.environ.get("FORCE_BIND_TEST_ROOTS", "/var/cache/force-bind-tests"))
-PACKAGES = "systemd,dbus,libseccomp2,libsystemd0,iproute2,procps,python3-minimal,libpam-systemd"
+PACKAGES = "systemd,dbus,libseccomp2,libsystemd0,iproute2,procps,python3,libpam-systemd"
 MIRROR = "http://deb.debian.org/debian"
 SCRIPT = "/usr/share/debootstrap/scripts/sid"  # for releases that this debootstrap does not know
 

@@ -65,7 +65,17 @@ def test_what_is_closed_is_closed_to_children(runner):
     assert process.stdout == "1\n"
 
 
+def test_closed_capabilities_are_gone_for_good(runner):
+    process = runner.force_bind(["--close-capabilities=CAP_SYS_PTRACE,CAP_SETPCAP"],
+                                ["grep", "-E", "^Cap(Inh|Prm|Eff|Bnd)", "/proc/self/status"])
+    assert process.wait() == 0
+    masks = [int(line.split()[1], 16) for line in process.stdout.splitlines()]
+    assert len(masks) == 4 and all(mask & (1 << 19 | 1 << 8) == 0 for mask in masks)
+    assert masks[1] & 1 << 21  # CAP_SYS_ADMIN stays
+
+
 @pytest.mark.parametrize("option,expected", [
+    ("--close-capabilities=CAP_X", "CAP_SYS_PTRACE or CAP_SETPCAP"),
     ("--close-calls=", "names of system calls"), ("--close-calls=nonsense", "names of system calls"),
     ("--close-calls=seccomp,", "names of system calls"), ("--close-calls=seccomp:EFOO", "names of system calls"),
     ("--close-calls=,seccomp", "names of system calls"), ("--close-families=AF_X", "AF_UNIX, AF_INET"),

@@ -81,9 +81,9 @@ def nginx(machine, units):
 
 def test_first_connection_starts_nginx_and_is_served(machine, nginx):
     assert machine.systemctl("is-active", nginx, check=False) == "inactive"
-    assert "Welcome to nginx" in machine.run("curl", "-sS", "http://127.0.0.1/").stdout
+    assert "Server: nginx" in machine.run("curl", "-sSi", "http://127.0.0.1/").stdout
     assert machine.systemctl("is-active", nginx) == "active"
-    assert "Welcome to nginx" in machine.run("curl", "-sS", "http://[::1]/").stdout
+    assert "Server: nginx" in machine.run("curl", "-sSi", "http://[::1]/").stdout
 
 
 def test_main_process_is_nginx_itself(machine, nginx):
@@ -103,7 +103,7 @@ def test_nginx_restarts_under_load_and_nobody_is_refused(machine, nginx):
 def test_nginx_reloads(machine, nginx):
     machine.run("curl", "-sS", "http://127.0.0.1/")
     machine.systemctl("reload", nginx)
-    assert "Welcome to nginx" in machine.run("curl", "-sS", "http://127.0.0.1/").stdout
+    assert "Server: nginx" in machine.run("curl", "-sSi", "http://127.0.0.1/").stdout
 
 
 def test_nothing_is_left_after_stop_and_the_socket_starts_it_again(machine, nginx):
@@ -111,13 +111,13 @@ def test_nothing_is_left_after_stop_and_the_socket_starts_it_again(machine, ngin
     machine.systemctl("stop", nginx)
     no_process_left(machine)
     assert machine.systemctl("is-active", "nginx.socket") == "active"
-    assert "Welcome to nginx" in machine.run("curl", "-sS", "http://127.0.0.1/").stdout
+    assert "Server: nginx" in machine.run("curl", "-sSi", "http://127.0.0.1/").stdout
 
 
 def test_nginx_started_without_its_socket_really_binds(machine, units):
     units("nginx.service.d/socket.conf", wrap(NGINX, "-m :80=sd=http"))
     machine.systemctl("start", "nginx.service")
-    assert "Welcome to nginx" in machine.run("curl", "-sS", "http://127.0.0.1/").stdout
+    assert "Server: nginx" in machine.run("curl", "-sSi", "http://127.0.0.1/").stdout
 
 
 def test_journal_has_the_fields(machine, nginx):

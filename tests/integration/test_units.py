@@ -193,6 +193,27 @@ def test_closed_call_ends_the_program_where_the_unit_says_no_errno(machine, unit
     harness.wait_until(lambda: machine.show("test-hard.service", "ExecMainStatus") == "31")  # SIGSYS
 
 
+@pytest.mark.parametrize("bounding", ["CAP_SETUID CAP_SETGID CAP_NET_BIND_SERVICE", "~CAP_SYS_PTRACE"])
+def test_service_that_becomes_another_user_before_it_binds_is_served_with_its_own_capabilities(machine, units, bounding):
+    program = script(machine, "drops", """
+        import os, socket
+        bounding = [l for l in open("/proc/self/status") if l.startswith("CapBnd")][0].split()[1]
+        os.setgid(65534); os.setuid(65534)
+        s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", 7110)); s.listen(5)
+        while True:
+            c, _ = s.accept(); c.recv(10); c.sendall(bounding.encode()); c.close()
+    """)
+    seen = []
+    for ours in ("", "[X-ForceBind]\nListen=tcp:127.0.0.1:7110\n"):
+        units({"test-drops.service": f"[Service]\nCapabilityBoundingSet={bounding}\nExecStart={program}\n{ours}"})
+        machine.systemctl("start", "test-drops.socket" if ours else "test-drops.service")
+        seen.append(harness.wait_until(lambda: ask(machine, 7110, check=False), machine.journal("-u", "test-drops.service")))
+        if not ours:
+            machine.systemctl("stop", "test-drops.service")
+    assert seen[0] == seen[1]
+    assert machine.show("test-drops.service", "StatusText") == "1 socket adopted, 0 bound"
+
+
 def test_instance_of_a_template_starts_by_its_own_socket(machine, units):
     units({"test-t@.service": "[Service]\nExecStart=/usr/local/bin/server 127.0.0.1 %i\n[Install]\nWantedBy=multi-user.target\n",
            "test-t@.service.d/socket.conf": "[X-ForceBind]\nListen=tcp:127.0.0.1:%i\n"})
