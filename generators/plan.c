@@ -188,7 +188,7 @@ static int check_unit(const struct planning *planning) {
 
         if (service->unknown.value)
                 return refuse(planning, &service->unknown,
-                              "unknown setting %s=: expected Rule, Auto, Listen, Ready, Strict, KeepFds or "
+                              "unknown setting %s: expected Rule, Auto, Listen, Ready, Strict, KeepFds or "
                               "Verbose",
                               service->unknown.value);
         if (!service->fragment)
@@ -460,13 +460,16 @@ static int write_sockets(const struct planning *planning, struct plan *plan) {
                 }
                 if (!fits)
                         return refuse(planning, &service->listen.settings[0],
-                                      "Listen=: the name of the service is too long for its .socket unit");
+                                      "Listen=%s: the name of the service is too long for its .socket unit",
+                                      service->listen.settings[0].value);
                 existing = find_existing(planning->index, plan->socket_names[i]);
                 if (existing)
                         return refuse(planning, &service->listen.settings[0],
-                                      "Listen=: %s exists already (%s); remove Listen=, and set its "
-                                      "addresses there",
-                                      plan->socket_names[i], existing->file.path);
+                                      "Listen=%s: %s exists already (%s); to adopt its sockets, have "
+                                      "Auto=yes here "
+                                      "in the place of Listen=",
+                                      service->listen.settings[0].value, plan->socket_names[i],
+                                      existing->file.path);
                 r = write_socket(planning, i == 1, plan->socket_names[0], &plan->sockets[i]);
                 if (r < 0)
                         return r;

@@ -164,23 +164,22 @@ static bool hides(const char *word, const void *helper) {
                 ((const char *) helper)[length] == '\0');
 }
 
-static bool is_hidden(const struct service *service, const char *helper) {
-        static const enum service_list hiding[] = {LIST_INACCESSIBLE_PATHS, LIST_TEMPORARY_FILE_SYSTEM};
-
-        for (size_t i = 0; i < ELEMENTSOF(hiding); i++)
-                for (size_t j = 0; j < service->lists[hiding[i]].n; j++)
-                        if (any_word(&service->lists[hiding[i]].settings[j], hides, helper) > 0)
-                                return true;
+static bool is_hidden(const struct setting_list *list, const char *helper) {
+        for (size_t i = 0; i < list->n; i++)
+                if (any_word(&list->settings[i], hides, helper) > 0)
+                        return true;
         return false;
 }
 
-/* Returns why the helper cannot be found below another root, NULL if it can. */
-static const char *check_root(const struct service *service, const char *helper) {
+/* Returns why the helper cannot be found by the service, NULL if it can. */
+static const char *check_paths(const struct service *service, const char *helper) {
         const char *root = service->keys[SERVICE_ROOT_DIRECTORY].value;
         _cleanup_free_ char *path = NULL;
 
         if (service->keys[SERVICE_ROOT_IMAGE].value)
                 return "the service has RootImage=, into which the generator cannot look for the helper";
+        if (is_hidden(&service->lists[LIST_INACCESSIBLE_PATHS], helper))
+                return "the service has InaccessiblePaths=, which hide the helper";
         if (!root || root[strspn(root, "/")] == '\0')
                 return NULL;
         if (asprintf(&path, "%s%s", root[0] == '-' ? root + 1 : root, helper) < 0)
@@ -196,7 +195,7 @@ int sandbox_amend(const struct service *service, const char *helper, bool notifi
         size_t settings_size, calls_size;
         FILE *settings, *calls;
 
-        *ret_message = check_root(service, helper);
+        *ret_message = check_paths(service, helper);
         if (*ret_message)
                 return -EINVAL;
 
@@ -211,7 +210,7 @@ int sandbox_amend(const struct service *service, const char *helper, bool notifi
                 }
                 if (service->lists[LIST_NO_EXEC_PATHS].n > 0)
                         fprintf(settings, "ExecPaths=%s\n", helper);
-                if (is_hidden(service, helper))
+                if (is_hidden(&service->lists[LIST_TEMPORARY_FILE_SYSTEM], helper))
                         fprintf(settings, "BindReadOnlyPaths=%s\n", helper);
         }
         if (!settings || fclose(settings) != 0 || !calls || fclose(calls) != 0) {

@@ -176,8 +176,6 @@ static const struct {
         {"InaccessiblePaths", LIST_INACCESSIBLE_PATHS},
         {"InaccessibleDirectories", LIST_INACCESSIBLE_PATHS},
         {"TemporaryFileSystem", LIST_TEMPORARY_FILE_SYSTEM},
-        {"BindReadOnlyPaths", LIST_BIND_PATHS},
-        {"BindPaths", LIST_BIND_PATHS},
 };
 
 static const struct {
@@ -273,9 +271,14 @@ static int apply_service(struct service *service, const struct assignment *assig
                         return set(&service->keys[service_keys[i].slot], assignment->value, origin);
                 }
         for (size_t i = 0; i < ELEMENTSOF(service_lists); i++)
-                if (strcmp(assignment->key, service_lists[i].key) == 0)
-                        return add_to_list(&service->lists[service_lists[i].slot], assignment->value,
-                                           origin);
+                if (strcmp(assignment->key, service_lists[i].key) == 0) {
+                        struct setting_list *list = &service->lists[service_lists[i].slot];
+                        int r = add_to_list(list, assignment->value, origin);
+
+                        return r >= 0 && list->n == 0 && service_lists[i].slot == LIST_CAPABILITIES
+                                       ? append(list, "", origin)
+                                       : r;
+                }
         return 0;
 }
 
@@ -289,8 +292,8 @@ static int apply(struct service *service, const struct assignment *assignment, s
         if ((ours || shorthand) && !service->mark.path)
                 service->mark = origin;
         if (ours && in_socket && strcmp(assignment->key, "Listen") == 0)
-                return set(&service->unknown,
-                           "Listen (in a .socket unit: it has ListenStream= and its like)", origin);
+                return set(&service->unknown, "Listen (in a .socket unit, which has ListenStream= for that)",
+                           origin);
         if (ours)
                 return apply_force_bind(service, assignment, origin);
         if (shorthand)
@@ -433,8 +436,9 @@ static int apply_socket_file(struct unit_file *file, struct socket_unit *socket)
 
 int socket_unit_read(struct unit_index *index, const char *name, struct socket_unit *ret) {
         struct unit_entry *fragment = find_fragment(index, name);
-        char service[UNIT_NAME_MAX + 1];
+        char service[UNIT_NAME_MAX + 1], prefix[UNIT_NAME_MAX + 1];
         struct dropin_list dropins;
+        bool fits;
         int r = 0;
 
         *ret = (struct socket_unit){};
@@ -448,9 +452,15 @@ int socket_unit_read(struct unit_index *index, const char *name, struct socket_u
         for (size_t i = 0; i < dropins.n && r >= 0; i++)
                 r = apply_socket_file(&dropins.entries[i]->file, ret);
         free(dropins.entries);
-        if (r >= 0 && !ret->service && unit_name_change_suffix(name, ".service", service)) {
-                ret->service = strdup(service);
-                r = ret->service ? 0 : -ENOMEM;
-        }
-        return r;
+        if (r < 0 || (ret->service && !ret->accepts))
+                return r;
+        /* For each connection that it accepts, systemd starts an instance of PREFIX@.service. */
+        if (ret->accepts) {
+                unit_name_prefix(name, prefix);
+                fits = (size_t) snprintf(service, sizeof(service), "%s@.service", prefix) < sizeof(service);
+        } else
+                fits = unit_name_change_suffix(name, ".service", service);
+        free(ret->service);
+        ret->service = fits ? strdup(service) : NULL;
+        return fits && !ret->service ? -ENOMEM : 0;
 }

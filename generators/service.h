@@ -51,7 +51,6 @@ enum service_list {
         LIST_NO_EXEC_PATHS,
         LIST_INACCESSIBLE_PATHS,
         LIST_TEMPORARY_FILE_SYSTEM,
-        LIST_BIND_PATHS,
         SERVICE_LISTS,
 };
 

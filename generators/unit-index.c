@@ -30,7 +30,7 @@ static int read_rest(int fd, struct unit_file *file, size_t room) {
                                 file->too_large = true;
                                 return 0;
                         }
-                        room *= 4;
+                        room = room * 4 > UNIT_FILE_MAX ? UNIT_FILE_MAX : room * 4;
                         text = realloc(file->text, room);
                         if (!text)
                                 return -ENOMEM;
