@@ -122,16 +122,13 @@ static int find_dropins(const struct unit_index *index, const char *name, struct
 
         for (size_t rank = 0; rank < index->path->n && r >= 0; rank++)
                 r = add_for_name(index, name, rank, &list);
-        for (size_t i = 0; i < index->n_units && r >= 0; i++) {
-                const struct unit_entry *entry = &index->units[i];
+        for (size_t i = 0; i < index->n_aliases && r >= 0; i++) {
+                const char *alias = index->aliases[i]->name, *id = unit_resolve(index, alias);
 
-                /* of each name, the entry of the highest rank */
-                if (!entry->alias_of || unit_index_find(index, entry->name) != entry)
+                if (!id || strcmp(alias, name) == 0 || strcmp(id, name) != 0)
                         continue;
-                if (strcmp(entry->name, name) != 0 && unit_resolve(index, entry->name) &&
-                    strcmp(unit_resolve(index, entry->name), name) == 0)
-                        for (size_t rank = 0; rank < index->path->n && r >= 0; rank++)
-                                r = add_for_name(index, entry->name, rank, &list);
+                for (size_t rank = 0; rank < index->path->n && r >= 0; rank++)
+                        r = add_for_name(index, alias, rank, &list);
         }
         for (size_t rank = 0; rank < index->path->n && r >= 0; rank++)
                 r = add_named(index, strrchr(name, '.') + 1, rank, &list);

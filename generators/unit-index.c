@@ -37,29 +37,42 @@ static int read_rest(int fd, struct unit_file *file, size_t room) {
                         file->text = text;
                 }
                 n = read(fd, file->text + file->length, room - file->length);
-                if (n <= 0) /* an error is the end, too */
+                if (n > 0)
+                        file->length += (size_t) n;
+                if (file->length < room) /* the end, of a regular file, or an error */
                         return 0;
-                file->length += (size_t) n;
         }
 }
 
-/* Reads a file that is there. A FIFO would block, a directory is none. Returns 0 or -ENOMEM. */
-static int read_text(int directory_fd, const char *name, struct unit_file *file) {
+/* Reads a file that is there. A FIFO would block, a directory is none: is_regular says that readdir(3) told
+ * what it is. Returns 0 or -ENOMEM. */
+static int read_text(int directory_fd, const char *name, bool is_regular, struct unit_file *file) {
         _cleanup_close_ int fd = openat(directory_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         struct stat st;
+        int r;
 
         file->read = true;
         file->length = 0;
         if (fd < 0)
                 return 0;
-        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
+        if (!is_regular && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
                 file->empty = true;
                 return 0;
         }
         file->text = malloc(FIRST_READ);
         if (!file->text)
                 return -ENOMEM;
-        return read_rest(fd, file, FIRST_READ);
+        r = read_rest(fd, file, FIRST_READ);
+        file->empty = file->length == 0;
+        return r;
+}
+
+/* Gives back the room that the text does not need. */
+static void shrink_text(struct unit_file *file) {
+        char *text = file->length > 0 ? realloc(file->text, file->length) : NULL;
+
+        if (text)
+                file->text = text;
 }
 
 static void drop_text(struct unit_file *file) {
@@ -69,14 +82,16 @@ static void drop_text(struct unit_file *file) {
 }
 
 /* Reads for the first time: looks for the mark, and keeps the text only if it is there. */
-static int look_into(int directory_fd, const char *name, struct unit_file *file) {
-        int r = read_text(directory_fd, name, file);
+static int look_into(int directory_fd, const char *name, bool is_regular, struct unit_file *file) {
+        int r = read_text(directory_fd, name, is_regular, file);
 
         if (r < 0)
                 return r;
         file->has_mark = file->length > 0 &&
                          memmem(file->text, file->length, FORCE_BIND_MARK, strlen(FORCE_BIND_MARK));
-        if (!file->has_mark) {
+        if (file->has_mark)
+                shrink_text(file);
+        else {
                 drop_text(file);
                 file->read = file->empty;
         }
@@ -84,7 +99,7 @@ static int look_into(int directory_fd, const char *name, struct unit_file *file)
 }
 
 int unit_file_read(struct unit_file *file) {
-        return file->read ? 0 : read_text(AT_FDCWD, file->path, file);
+        return file->read ? 0 : read_text(AT_FDCWD, file->path, false, file);
 }
 
 /* --- lists --- */
@@ -217,7 +232,7 @@ static int add_unit(struct unit_index *index, size_t rank, int directory_fd, con
                         r = -ENOMEM;
         }
         if (r == 0)
-                r = look_into(directory_fd, name, &entry.file);
+                r = look_into(directory_fd, name, !is_link, &entry.file);
         if (r < 0) {
                 free_unit(&entry);
                 return r;
@@ -258,7 +273,7 @@ static int read_dropins(struct dropin_directory *directory, DIR *stream) {
                 if (!entry.name || asprintf(&entry.file.path, "%s/%s", directory->path, de->d_name) < 0)
                         r = -ENOMEM;
                 else
-                        r = look_into(dirfd(stream), de->d_name, &entry.file);
+                        r = look_into(dirfd(stream), de->d_name, de->d_type == DT_REG, &entry.file);
                 directory->entries[directory->n++] = entry;
                 if (r < 0)
                         return r;
@@ -356,6 +371,22 @@ static int add_entry(struct unit_index *index, size_t rank, DIR *stream, const s
         return 0;
 }
 
+static int collect_aliases(struct unit_index *index) {
+        for (size_t i = 0; i < index->n_units; i++) {
+                struct unit_entry **aliases;
+
+                if (!index->units[i].alias_of ||
+                    (i > 0 && strcmp(index->units[i].name, index->units[i - 1].name) == 0))
+                        continue;
+                aliases = grow(index->aliases, index->n_aliases, sizeof(struct unit_entry *));
+                if (!aliases)
+                        return -ENOMEM;
+                index->aliases = aliases;
+                index->aliases[index->n_aliases++] = &index->units[i];
+        }
+        return 0;
+}
+
 int unit_index_read(const struct search_path *path, struct unit_index *ret) {
         struct unit_index index = {.path = path};
         int r = 0;
@@ -369,12 +400,14 @@ int unit_index_read(const struct search_path *path, struct unit_index *ret) {
                 if (stream)
                         (void) closedir(stream);
         }
+        if (r >= 0 && index.n_units > 0) {
+                qsort(index.units, index.n_units, sizeof(*index.units), compare_units);
+                r = collect_aliases(&index);
+        }
         if (r < 0) {
                 unit_index_free(&index);
                 return r;
         }
-        if (index.n_units > 0)
-                qsort(index.units, index.n_units, sizeof(*index.units), compare_units);
         if (index.n_directories > 0)
                 qsort(index.directories, index.n_directories, sizeof(*index.directories),
                       compare_directories);
@@ -401,6 +434,7 @@ void unit_index_free(struct unit_index *index) {
         }
         for (size_t i = 0; i < index->n_wanted; i++)
                 free(index->wanted[i]);
+        free(index->aliases);
         free(index->units);
         free(index->directories);
         free(index->wanted);

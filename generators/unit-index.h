@@ -52,6 +52,8 @@ struct unit_index {
         const struct search_path *path;
         struct unit_entry *units; /* sorted by name, then rank */
         size_t n_units;
+        struct unit_entry **aliases; /* those of them that are other names of units, of the highest rank */
+        size_t n_aliases;
         struct dropin_directory *directories; /* sorted by name, then rank */
         size_t n_directories;
         char **wanted; /* names linked in .wants, .requires and .upholds directories, sorted */
