@@ -54,18 +54,20 @@ bool unit_name_change_suffix(const char *name, const char *suffix, char *ret) {
 }
 
 bool unit_name_chop(const char *name, char *ret) {
-        char prefix[UNIT_NAME_MAX + 1];
+        char prefix[UNIT_NAME_MAX + 1], instance[UNIT_NAME_MAX + 1];
         const char *rest;
         char *dash;
 
         unit_name_prefix(name, prefix);
-        rest = name + strlen(prefix);
+        unit_name_instance(name, instance);
+        /* A template is chopped to a plain name, an instance to an instance. */
+        rest = instance[0] != '\0' ? name + strlen(prefix) : strrchr(name, '.');
         dash = strrchr(prefix, '-');
         if (dash && dash != prefix && dash[1] == '\0') { /* a dash at the end is chopped off, once */
                 *dash = '\0';
                 dash = strrchr(prefix, '-');
         }
-        if (!dash || dash == prefix || dash[1] == '\0')
+        if (!dash || dash == prefix)
                 return false;
         dash[1] = '\0';
         (void) snprintf(ret, UNIT_NAME_MAX + 1, "%s%s", prefix, rest);
