@@ -73,10 +73,11 @@ def no_process_left(machine):
 
 @pytest.fixture
 def nginx(machine, units):
-    for name in ("nginx.socket", "nginx.service.d/socket.conf"):
-        units(name, (harness.REPOSITORY / "units" / name).read_text())
+    name = "nginx.service.d/socket.conf"
+    units(name, (harness.REPOSITORY / "units" / name).read_text())
     machine.systemctl("start", "nginx.socket")
-    return "nginx.service"
+    yield "nginx.service"
+    machine.systemctl("stop", "nginx.socket", "nginx.service")
 
 
 def test_first_connection_starts_nginx_and_is_served(machine, nginx):
@@ -120,11 +121,13 @@ def test_nginx_started_without_its_socket_really_binds(machine, units):
     assert "Server: nginx" in machine.run("curl", "-sSi", "http://127.0.0.1/").stdout
 
 
-def test_journal_has_the_fields(machine, nginx):
+def test_journal_has_the_fields(machine, units, nginx):
+    units("nginx.service.d/verbose.conf", "[X-ForceBind]\nVerbose=yes\n")
     machine.run("curl", "-sS", "http://127.0.0.1/")
-    text = machine.journal("-u", nginx, "-o", "json", "-n", "50", "FORCE_BIND_RULE=:80=sd=http")
+    text = machine.journal("-u", nginx, "-o", "json", "-n", "50", "FORCE_BIND_RULE=auto")
     entries = [json.loads(line) for line in text.splitlines()]
-    adopted = [e for e in entries if e["FORCE_BIND_RESULT"].startswith("adopted sd=0 http")][-1]
+    adopted = [e for e in entries if e["FORCE_BIND_RESULT"].endswith("nginx.socket, [::]:80")][-1]
+    assert adopted["FORCE_BIND_RESULT"].startswith("adopted sd=")
     assert adopted["FORCE_BIND_REQUESTED"] == "tcp [::]:80"
     assert adopted["MESSAGE_ID"] == "0f7df1c705b24a42b9dd47d163e7780f"
     assert adopted["OBJECT_PID"].isdigit() and adopted["OBJECT_COMM"] == "nginx"
