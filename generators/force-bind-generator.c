@@ -264,7 +264,7 @@ static int plan_service(struct generator *generator, const struct service *servi
         int r;
 
         *ret = (struct plan){};
-        if (service->masked || !service->mark.path)
+        if (service->masked || service->switched_off || !service->mark.path)
                 return 0;
         r = is_accepted_for(generator, service->name, &accepted);
         if (r < 0)

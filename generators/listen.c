@@ -99,6 +99,7 @@ const char *listen_parse(const char *text, const char *checked, struct listen_ad
         if (!ret->dual_stack && !is_ip_and_port(rest, &family, &any))
                 return ADDRESS_EXPECTED;
         ret->only_ipv6 = family == AF_INET6 && any;
+        ret->any = ret->dual_stack || any;
         return NULL;
 }
 
@@ -114,6 +115,7 @@ bool listen_needs_second_unit(const struct listen_address *addresses, size_t n) 
 
 void listen_write(FILE *out, const struct listen_address *addresses, size_t n, bool second) {
         bool split = listen_needs_second_unit(addresses, n), only_ipv6 = false, dual_stack = false;
+        bool any_datagram = false;
 
         for (size_t i = 0; i < n; i++) {
                 if (split && addresses[i].only_ipv6 != second)
@@ -122,7 +124,12 @@ void listen_write(FILE *out, const struct listen_address *addresses, size_t n, b
                         addresses[i].address);
                 only_ipv6 = only_ipv6 || addresses[i].only_ipv6;
                 dual_stack = dual_stack || addresses[i].dual_stack;
+                any_datagram = any_datagram || (addresses[i].datagram && addresses[i].any);
         }
+        /* A server on every address asks where each datagram went (IP_PKTINFO), to answer from there; of
+         * those that come before it has started, too. */
+        if (any_datagram)
+                fputs("PassPacketInfo=yes\n", out);
         if (only_ipv6)
                 fputs("BindIPv6Only=ipv6-only\n", out);
         else if (dual_stack)

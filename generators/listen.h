@@ -11,6 +11,7 @@ struct listen_address {
         bool datagram;
         bool only_ipv6;      /* [::]:PORT, which must not take IPv4 as well */
         bool dual_stack;     /* a port alone, which must */
+        bool any;            /* the wildcard of one family or of both */
         const char *address; /* as ListenStream= and ListenDatagram= want it; part of the text */
 };
 

@@ -17,8 +17,6 @@
 #include "unit-reader.h"
 #include "util.h"
 
-#define DROPIN_NAME "zzz-force-bind.conf"
-
 /* Options that the helper is started with; each rule takes two words. */
 struct options {
         const char **words;
@@ -140,7 +138,10 @@ static int read_ready(struct planning *planning) {
         if (!is_one_of(value, values))
                 return refuse(planning, setting, "Ready=%s: expected auto, listen, bind, exec or no", value);
         if (strcmp(value, "auto") == 0)
-                value = is_one_of(planning->type, plain_types) && planning->adopts ? "listen" : "no";
+                value = !planning->adopts                            ? "no"
+                        : is_one_of(planning->type, plain_types)     ? "listen"
+                        : is_one_of(planning->type, notifying_types) ? "no" /* has a status of its own */
+                                                                     : "status";
         else if (strcmp(value, "no") != 0 && !is_one_of(planning->type, notifying_types))
                 return refuse(planning, setting,
                               "Ready=%s: a service of Type=%s tells by other means when it is ready", value,
@@ -226,9 +227,13 @@ static int read_settings(struct planning *planning, bool *ret_keep_fds, bool *re
         planning->adopts = planning->some_rule_adopts || planning->automatic;
         if (r > 0)
                 r = read_listen(planning);
-        /* X-ForceBind=no, and nothing else */
-        if (r > 0 && !planning->automatic && service->rules.n == 0 && service->listen.n == 0)
+        /* X-ForceBind=no, or Auto=no: nothing is left to do */
+        if (r > 0 && !planning->automatic && service->rules.n == 0)
                 return 0;
+        if (r > 0 && !planning->adopts && service->listen.n > 0)
+                return refuse(planning, &service->listen.settings[0],
+                              "Listen=%s: nothing adopts its socket, with Auto=no and no Rule= with sd=",
+                              service->listen.settings[0].value);
         if (r > 0)
                 r = read_ready(planning);
         if (r > 0)
@@ -342,15 +347,16 @@ static void write_syslog_identifier(FILE *out, const struct planning *planning) 
 
 static void write_notification(FILE *out, const struct planning *planning) {
         static const char *const plain_types[] = {"simple", "exec", NULL};
+        static const char *const telling[] = {"listen", "bind", "exec", NULL};
         const struct service *service = planning->service;
         const char *access = service->keys[SERVICE_NOTIFY_ACCESS].value;
-        bool tells_ready = strcmp(planning->ready, "no") != 0;
+        bool tells_ready = is_one_of(planning->ready, telling), tells = strcmp(planning->ready, "no") != 0;
         bool tells_main_process =
                 strcmp(planning->type, "forking") == 0 && !service->keys[SERVICE_PID_FILE].value;
 
         if (tells_ready && is_one_of(planning->type, plain_types))
                 fputs("Type=notify\n", out);
-        if ((tells_ready || tells_main_process) && (!access || strcmp(access, "all") != 0))
+        if ((tells || tells_main_process) && (!access || strcmp(access, "all") != 0))
                 fputs("NotifyAccess=all\n", out);
 }
 

@@ -343,6 +343,8 @@ static int keep_names(struct service *service, const struct dropin_list *dropins
         for (size_t i = 0; i < dropins->n; i++)
                 if (!dropins->entries[i]->file.empty)
                         service->dropin_names[service->n_dropins++] = dropins->entries[i]->name;
+                else if (strcmp(dropins->entries[i]->name, DROPIN_NAME) == 0)
+                        service->switched_off = true;
         return 0;
 }
 

@@ -9,6 +9,9 @@
 
 #include "unit-index.h"
 
+/* The name of the drop-in that we write, unless another one sorts behind it */
+#define DROPIN_NAME "zzz-force-bind.conf"
+
 /* Where a setting was made */
 struct origin {
         const char *path; /* belongs to the index; NULL: nowhere */
@@ -80,7 +83,8 @@ struct service {
 
         char **dropin_names; /* file names of its drop-ins, sorted; belong to the index */
         size_t n_dropins;
-        bool own_dropins; /* some of them are for this very instance of a template */
+        bool switched_off; /* by a drop-in of our own name that is empty or leads to /dev/null */
+        bool own_dropins;  /* some of them are for this very instance of a template */
 };
 
 /* Reads the settings of the service of this name: its own, a template's for an instance, and those of

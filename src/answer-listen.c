@@ -42,7 +42,7 @@ static struct passed_socket *find_shut_down(const struct answerer *answerer, uin
 static bool is_awaited(struct answerer *answerer, const struct socket_info *info) {
         const struct policy *policy = answerer->policy;
 
-        if (answerer->readiness->mode != READY_LISTEN)
+        if (answerer->readiness->mode != READY_LISTEN && answerer->readiness->mode != READY_STATUS)
                 return false;
         return readiness_find_bound(answerer->readiness, info->cookie) ||
                (policy->automatic && policy->n_passed == 0 && info->kind.domain != AF_UNIX);

@@ -60,8 +60,7 @@ static bool has_passed_path(const struct policy *policy) {
 /* Only what the rules need: each trapped call costs the target two switches of context. */
 static unsigned find_traps(const struct launch *launch) {
         const struct policy *policy = &launch->policy;
-        bool tells = manager_listens() &&
-                     (launch->ready_mode == READY_LISTEN || launch->ready_mode == READY_BIND);
+        bool tells = manager_listens() && ready_mode_tells_status(launch->ready_mode);
         unsigned traps = 0;
 
         if (policy->n_rules > 0 || (policy->automatic && (policy->n_passed > 0 || tells)))

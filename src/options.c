@@ -31,7 +31,8 @@ static void print_help(void) {
                "\n"
                "Other options:\n"
                "      --ready=WHEN      send READY=1 to the service manager when sockets are ready:\n"
-               "                        listen, bind, exec or no (default)\n"
+               "                        listen, bind, exec or no (default); status: never, but\n"
+               "                        STATUS= tells of the sockets\n"
                "      --keep-fds        leave passed sockets and LISTEN_* to the program as well\n"
                "      --argv0=NAME      the program's argv[0]\n"
                "      --close-calls=CALL[,CALL...][:ERRNO]\n"
@@ -71,15 +72,18 @@ static int add_rule(struct options *options, const char *option, const char *tex
 }
 
 static int parse_ready_mode(const char *text, enum ready_mode *ret) {
-        static const char *const names[] = {
-                [READY_NO] = "no", [READY_EXEC] = "exec", [READY_BIND] = "bind", [READY_LISTEN] = "listen"};
+        static const char *const names[] = {[READY_NO] = "no",
+                                            [READY_STATUS] = "status",
+                                            [READY_EXEC] = "exec",
+                                            [READY_BIND] = "bind",
+                                            [READY_LISTEN] = "listen"};
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
                 if (strcmp(text, names[i]) == 0) {
                         *ret = (enum ready_mode) i;
                         return 0;
                 }
-        log_message(LOG_ERR, "--ready=%s: expected listen, bind, exec or no", text);
+        log_message(LOG_ERR, "--ready=%s: expected listen, bind, exec, status or no", text);
         return -EINVAL;
 }
 

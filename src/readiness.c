@@ -84,7 +84,8 @@ void readiness_listened(struct readiness *readiness, uint64_t cookie) {
 }
 
 static bool awaits_listen(const struct readiness *readiness, const struct socket_kind *kind, bool listened) {
-        return readiness->mode == READY_LISTEN && is_stream(kind) && !listened;
+        return (readiness->mode == READY_LISTEN || readiness->mode == READY_STATUS) && is_stream(kind) &&
+               !listened;
 }
 
 /* Where nothing was passed, one served socket is enough: nobody knows how many there will be. */

@@ -11,6 +11,7 @@
 
 enum ready_mode {
         READY_NO,     /* --ready=no: the target's own business */
+        READY_STATUS, /* the same, but STATUS= tells of the sockets */
         READY_EXEC,   /* when the program has been executed */
         READY_BIND,   /* when every adopting rule was met */
         READY_LISTEN, /* ... and every stream socket listens */
@@ -41,6 +42,11 @@ struct readiness {
         const struct passed_socket *unserved; /* see policy_find_unserved(); NULL: none */
 };
 
+/* STATUS= follows what happens to the sockets. */
+static inline bool ready_mode_tells_status(enum ready_mode mode) {
+        return mode == READY_STATUS || mode == READY_BIND || mode == READY_LISTEN;
+}
+
 /* rule_met is taken from the caller: policy->n_rules entries, all false. */
 void readiness_init(struct readiness *readiness, enum ready_mode mode, const struct policy *policy,
                     bool *rule_met);
@@ -70,7 +76,8 @@ void readiness_listened(struct readiness *readiness, uint64_t cookie);
 /* The entry of a really bound socket, NULL if it is none. */
 struct bound_socket *readiness_find_bound(struct readiness *readiness, uint64_t cookie);
 
-/* Whether READY=1 is due as far as sockets are concerned. False for READY_NO and READY_EXEC. */
+/* Whether READY=1 is due as far as sockets are concerned. False for the modes that do not wait for
+ * sockets. */
 bool readiness_complete(const struct readiness *readiness);
 
 /* The dual-stack socket that an address was parked for and that was not taken since: nobody serves its

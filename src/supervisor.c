@@ -166,7 +166,7 @@ static void send_ready(struct running *running, const char *status) {
 static void tell_readiness(struct running *running) {
         char status[READINESS_STATUS_MAX], state[READINESS_STATUS_MAX + 32];
 
-        if (running->readiness.mode != READY_BIND && running->readiness.mode != READY_LISTEN)
+        if (!ready_mode_tells_status(running->readiness.mode))
                 return;
         readiness_status(&running->readiness, status);
         if (readiness_complete(&running->readiness))

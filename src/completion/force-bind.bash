@@ -31,7 +31,7 @@ _force_bind() {
         case $previous in
         --close-families) COMPREPLY=($(compgen -W 'AF_UNIX AF_INET AF_INET6 AF_NETLINK' -- "$current")) ;;
         --close-capabilities) COMPREPLY=($(compgen -W 'CAP_SYS_PTRACE CAP_SETPCAP' -- "$current")) ;;
-        --ready) COMPREPLY=($(compgen -W 'listen bind exec no' -- "$current")) ;;
+        --ready) COMPREPLY=($(compgen -W 'listen bind exec status no' -- "$current")) ;;
         -m | --map | --argv0 | --close-calls) ;;
         -b | --bind) COMPREPLY=($(compgen -W 'sd=0 allow deny' -- "$current")) ;;
         *)

@@ -24,7 +24,7 @@ def run(*arguments):
     (["-m", "1.2.3.4/33=deny", "true"], ["column 9", "0 to 32"]),
     (["-b", "nonsense", "true"], ["--bind", "column 1", "HOST:PORT"]),
     (["-m", ":80=no-such-host.invalid:80", "true"], ["no-such-host.invalid"]),
-    (["--ready=soon", "true"], ["soon", "listen, bind, exec or no"]),
+    (["--ready=soon", "true"], ["soon", "listen, bind, exec, status or no"]),
     (["--ready=listen", "-d", "true"], ["--ready=listen", "sd="]),
     (["--nonsense", "true"], ["--nonsense"]),
     (["--strict", "true"], ["--strict"]),
@@ -131,7 +131,7 @@ def test_version_is_printed():
 
 
 @pytest.mark.parametrize("words,current,expected", [
-    ("force-bind --ready ", "", {"listen", "bind", "exec", "no"}),
+    ("force-bind --ready ", "", {"listen", "bind", "exec", "status", "no"}),
     ("force-bind --ke", "--ke", {"--keep-fds"}),
 ])
 def test_bash_completion_completes(words, current, expected):

@@ -116,6 +116,19 @@ def test_ready_exec_does_not_come_if_the_program_cannot_be_executed(runner, noti
     assert notify.lines() == []
 
 
+def test_ready_status_sends_the_status_and_never_ready(runner, notify):
+    passed = tcp_socket()
+    process = runner.force_bind(["--ready=status", "-m", ":8080=sd=0"], python("""
+        import socket
+        s = socket.socket(); s.bind(("0.0.0.0", 8080)); s.listen(); s.accept()
+    """), [passed], env={"NOTIFY_SOCKET": notify.path})
+    notify.wait_for("STATUS=1 socket adopted, 0 bound; waiting for listen()")
+    harness.wait_until(lambda: "STATUS=1 socket adopted, 0 bound" in notify.lines())
+    harness.exchange(passed.getsockname())
+    assert process.wait() == 0
+    assert not [line for line in notify.lines() if line.startswith("READY")]
+
+
 def test_ready_no_sends_nothing(runner, notify):
     steps = Steps(runner, notify, ["-m", ":8080=sd=0"], [tcp_socket()])
     steps.do("bind 8080")

@@ -129,6 +129,7 @@ def test_forking_service_without_pid_file_has_its_main_process(machine, units, a
     machine.systemctl("start", "test-fork.socket")
     pid = ask(machine, 7102)
     harness.wait_until(lambda: machine.show("test-fork.service", "MainPID") == pid)
+    assert machine.show("test-fork.service", "StatusText") == "1 socket adopted, 0 bound"
 
 
 HARD = """
