@@ -146,6 +146,14 @@ static void detach(const struct supervisor *supervisor, int channel) {
 
 /* --- what the service manager is told --- */
 
+/* In whose name the service manager is told: the first process's, from which it takes more
+ * (NotifyAccess=main); 0, our own, once that is gone and the manager knows it no more. */
+static pid_t speaker(const struct running *running) {
+        struct pollfd end = {.fd = running->first_process_fd, .events = POLLIN};
+
+        return end.fd >= 0 && poll(&end, 1, 0) == 0 ? running->supervisor->first_process : 0;
+}
+
 static void send_ready(struct running *running, const char *status) {
         char state[READINESS_STATUS_MAX + 32];
 
@@ -154,7 +162,7 @@ static void send_ready(struct running *running, const char *status) {
         running->ready_sent = true;
         (void) snprintf(state, sizeof(state), "READY=1%s%s", status[0] != '\0' ? "\nSTATUS=" : "", status);
         if (running->manager_listens)
-                (void) manager_notify(running->supervisor->first_process, state);
+                (void) manager_notify(speaker(running), state);
         log_decision(LOG_INFO, &(struct log_entry){
                                        .message_id = MESSAGE_READY,
                                        .tid = running->supervisor->first_process,
@@ -173,7 +181,7 @@ static void tell_readiness(struct running *running) {
                 send_ready(running, status);
         else if (running->manager_listens && strcmp(status, running->last_status) != 0) {
                 (void) snprintf(state, sizeof(state), "STATUS=%s", status);
-                (void) manager_notify(running->supervisor->first_process, state);
+                (void) manager_notify(speaker(running), state);
         }
         (void) memcpy(running->last_status, status, sizeof(status));
 }
@@ -227,7 +235,7 @@ static void complain_about_parked(struct running *running) {
                     address_format(&running->readiness.parked, text), passed->name,
                     unit_listen_key(&passed->kind), address_format(&ipv4, wanted));
         if (running->manager_listens && running->readiness.mode != READY_NO && !running->ready_sent)
-                (void) manager_notify(running->supervisor->first_process, "ERRNO=97"); /* EAFNOSUPPORT */
+                (void) manager_notify(speaker(running), "ERRNO=97"); /* EAFNOSUPPORT */
 }
 
 /* Clients that wait on a socket which nobody took start the service again and again. */
