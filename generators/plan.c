@@ -15,6 +15,7 @@
 #include "sandbox.h"
 #include "specifiers.h"
 #include "unit-reader.h"
+#include "utf8.h"
 #include "util.h"
 
 /* Options that the helper is started with; each rule takes two words. */
@@ -243,11 +244,13 @@ static int read_settings(struct planning *planning, bool *ret_keep_fds, bool *re
 
 /* --- writing --- */
 
-static bool has_control_character(const char *text) {
-        for (; *text != '\0'; text++)
-                if ((unsigned char) *text < ' ')
-                        return true;
-        return false;
+/* A setting can have this path: one that is not UTF-8 would make systemd refuse the unit, a backslash at the
+ * end would continue the line. */
+static bool is_writable(const char *path) {
+        for (const char *at = path; *at != '\0'; at++)
+                if ((unsigned char) *at < ' ' || *at == '\\')
+                        return false;
+        return utf8_is_valid(path);
 }
 
 /* A file's name may hold anything. */
@@ -416,7 +419,7 @@ static int write_socket(const struct planning *planning, bool second, const char
         fputs("[Unit]\nDescription=Sockets of ", out);
         write_unit_name(out, service->name);
         fputc('\n', out);
-        if (!has_control_character(service->mark.path))
+        if (is_writable(service->mark.path))
                 write_source_path(out, service->mark.path);
         fputs("\n[Socket]\n", out);
         listen_write(out, planning->listen, service->listen.n, second);

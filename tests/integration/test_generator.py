@@ -130,6 +130,17 @@ def test_fifos_directories_loops_and_garbage_do_not_matter(tree):
     assert wrapped(tree / "output") and wrapped(tree / "output", "zeros")
 
 
+@pytest.mark.parametrize("name", [b"not-utf8\xff.conf", b"new\nline.conf", b"back\\slash.conf"])
+def test_socket_unit_does_not_name_a_file_that_systemd_would_refuse(tree, name):
+    directory = tree / "etc" / "good.service.d"
+    directory.mkdir()
+    (tree / "etc" / "good.service").write_text("[Service]\nExecStart=/bin/good\n")
+    Path(os.fsdecode(os.fsencode(directory) + b"/" + name)).write_text("[X-ForceBind]\nListen=tcp:80\n")
+    generate(tree, tree / "output")
+    text = (tree / "output" / "good.socket").read_bytes()
+    assert b"\nSourcePath=" not in text and b"\nListenStream=80\n" in text
+
+
 def test_little_memory_is_survived(tree):
     for i in range(200):
         (tree / "etc" / f"s{i}.service").write_text("[Service]\nX-ForceBind=yes\nExecStart=/bin/x " + "x" * 10000 + "\n")
