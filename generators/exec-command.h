@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 struct exec_command {
+        bool continues;       /* stands behind another one on the same line; the caller's to set */
         char *prefixes;       /* of "-:+!", in their order; "@" is has_argv0 */
         bool ignores_failure; /* "-" */
         bool expands_dollar;  /* no ":" */

@@ -150,12 +150,13 @@ static int select_names(const struct unit_index *index, const char *suffix, stru
         int r = collect_names(index, suffix, &all);
 
         for (size_t i = 0; i < all.n && r >= 0; i++) {
-                const char *name = all.names[i], *id = unit_resolve(index, name);
-                char prefix[UNIT_NAME_MAX + 1];
+                const char *name = all.names[i];
+                char id[UNIT_NAME_MAX + 1], prefix[UNIT_NAME_MAX + 1];
 
-                if (!id ||
+                if (!unit_resolve(index, name, id) ||
                     (!type_wide && !fragment_has_mark(index, name) && !dropins_have_mark(index, name) &&
-                     !(id != name && (fragment_has_mark(index, id) || dropins_have_mark(index, id)))))
+                     !(strcmp(id, name) != 0 &&
+                       (fragment_has_mark(index, id) || dropins_have_mark(index, id)))))
                         continue;
                 unit_name_prefix(id, prefix);
                 if (prefix[strlen(prefix) - 1] == '-' && !unit_index_find(index, id))
@@ -405,9 +406,10 @@ static int generate(struct generator *generator) {
         if (r >= 0)
                 r = select_names(&generator->index, ".service", &names);
         for (size_t i = 0; i < generator->n_links && r >= 0; i++) {
-                const char *id = unit_resolve(&generator->index, generator->links[i].service);
+                char id[UNIT_NAME_MAX + 1];
 
-                if (id && unit_name_kind(id, ".service") != UNIT_NAME_INVALID)
+                if (unit_resolve(&generator->index, generator->links[i].service, id) &&
+                    unit_name_kind(id, ".service") != UNIT_NAME_INVALID)
                         r = add_name(&names, id);
         }
         if (r >= 0)

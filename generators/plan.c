@@ -162,6 +162,7 @@ static int read_commands(struct planning *planning) {
         for (size_t i = 0; i < lines->n; i++) {
                 const char *at = lines->settings[i].value, *message = NULL;
                 struct exec_command command, *commands;
+                bool at_first = true;
                 int r;
 
                 while ((r = exec_command_take(&at, &command, &message)) > 0) {
@@ -172,6 +173,8 @@ static int read_commands(struct planning *planning) {
                                 return -ENOMEM;
                         }
                         planning->commands = commands;
+                        command.continues = !at_first;
+                        at_first = false;
                         planning->commands[planning->n_commands++] = command;
                 }
                 if (r == -EINVAL)
@@ -378,12 +381,16 @@ static int write_dropin(const struct planning *planning, bool keep_fds, bool ver
                 fputs(n_sockets > 0 ? "\n[Service]\n" : "[Service]\n", out);
                 write_socket_names(out, "Sockets", plan, n_sockets);
                 fputs("ExecStart=\n", out);
+                /* What systemd ignores from some word on, it ignores up to the end of the line. */
                 for (size_t i = 0; i < planning->n_commands; i++) {
-                        fputs("ExecStart=", out);
+                        fputs(planning->commands[i].continues ? " ; "
+                              : i == 0                        ? "ExecStart="
+                                                              : "\nExecStart=",
+                              out);
                         exec_command_write(out, &planning->commands[i], planning->helper, options.words,
                                            true);
-                        fputc('\n', out);
                 }
+                fputc('\n', out);
                 write_syslog_identifier(out, planning);
                 write_notification(out, planning);
                 fputs(planning->amendments.settings, out);

@@ -29,65 +29,83 @@ int parse_boolean(const char *text) {
 
 /* --- which files --- */
 
-const char *unit_resolve(const struct unit_index *index, const char *name) {
+/* The name that an alias leads to: of an instance and a template, the template's instance. */
+static bool follow(const char *name, const char *alias_of, char *ret) {
+        const char *suffix = strrchr(name, '.');
+        char instance[UNIT_NAME_MAX + 1];
+
+        if (unit_name_kind(name, suffix) != UNIT_NAME_INSTANCE ||
+            unit_name_kind(alias_of, suffix) != UNIT_NAME_TEMPLATE)
+                return snprintf(ret, UNIT_NAME_MAX + 1, "%s", alias_of) <= UNIT_NAME_MAX;
+        unit_name_instance(name, instance);
+        return snprintf(ret, UNIT_NAME_MAX + 1, "%.*s%s%s", (int) (strchr(alias_of, '@') + 1 - alias_of),
+                        alias_of, instance, suffix) <= UNIT_NAME_MAX;
+}
+
+/* The entry of this name, or of its template */
+static struct unit_entry *find_entry(const struct unit_index *index, const char *name) {
+        struct unit_entry *entry = unit_index_find(index, name);
+        char template[UNIT_NAME_MAX + 1];
+
+        if (entry || unit_name_kind(name, strrchr(name, '.')) != UNIT_NAME_INSTANCE)
+                return entry;
+        unit_name_template(name, template);
+        return unit_index_find(index, template);
+}
+
+bool unit_resolve(const struct unit_index *index, const char *name, char *ret) {
+        char next[UNIT_NAME_MAX + 1];
+
+        (void) snprintf(ret, UNIT_NAME_MAX + 1, "%s", name);
         for (unsigned i = 0; i < ALIASES_MAX; i++) {
-                const struct unit_entry *entry = unit_index_find(index, name);
+                const struct unit_entry *entry = find_entry(index, ret);
 
                 if (!entry || !entry->alias_of)
-                        return name;
-                name = entry->alias_of;
+                        return true;
+                if (!follow(ret, entry->alias_of, next))
+                        return false;
+                memcpy(ret, next, sizeof(next));
         }
-        return NULL;
+        return false;
 }
 
 /* The unit file of this name, or of its template */
 static struct unit_entry *find_fragment(const struct unit_index *index, const char *name) {
-        char template[UNIT_NAME_MAX + 1];
-        const char *resolved = unit_resolve(index, name);
-        struct unit_entry *entry = resolved ? unit_index_find(index, resolved) : NULL;
+        char id[UNIT_NAME_MAX + 1];
+        struct unit_entry *entry = unit_resolve(index, name, id) ? find_entry(index, id) : NULL;
 
-        if (!entry && resolved && unit_name_kind(resolved, strrchr(resolved, '.')) == UNIT_NAME_INSTANCE) {
-                unit_name_template(resolved, template);
-                resolved = unit_resolve(index, template);
-                entry = resolved ? unit_index_find(index, resolved) : NULL;
-        }
-        return entry;
+        return entry && !entry->alias_of ? entry : NULL;
 }
 
+/* A drop-in, and how many were found before it: of equal names, the first holds. */
+struct found_dropin {
+        struct dropin_entry *entry;
+        size_t order;
+};
+
 struct dropin_list {
-        struct dropin_entry **entries; /* sorted by name, one of each name */
+        struct found_dropin *found; /* sorted by name, one of each name, once find_dropins() is done */
         size_t n;
         bool for_instance;
 };
 
-static bool has_name(const struct dropin_list *list, size_t n, const char *name) {
-        for (size_t i = 0; i < n; i++)
-                if (strcmp(list->entries[i]->name, name) == 0)
-                        return true;
-        return false;
-}
-
-/* Adds the files of every directory NAME.d, of which each file name counts once: the first that is added
- * wins.
- */
+/* Adds the files of NAME.d in the directory of this rank. */
 static int add_named(const struct unit_index *index, const char *name, size_t rank,
                      struct dropin_list *list) {
-        struct dropin_directory *directory = unit_index_find_directories(index, name);
+        const struct dropin_directory *directory = unit_index_find_directories(index, name);
         const struct dropin_directory *end = index->directories + index->n_directories;
 
         for (; directory && directory < end && strcmp(directory->name, name) == 0; directory++) {
-                size_t n = list->n;
-                struct dropin_entry **entries;
+                struct found_dropin *found;
 
                 if (directory->rank != rank || directory->n == 0)
                         continue;
-                entries = reallocarray(list->entries, n + directory->n, sizeof(*entries));
-                if (!entries)
+                found = reallocarray(list->found, list->n + directory->n, sizeof(*found));
+                if (!found)
                         return -ENOMEM;
-                list->entries = entries;
-                for (size_t i = 0; i < directory->n; i++)
-                        if (!has_name(list, n, directory->entries[i].name))
-                                list->entries[list->n++] = &directory->entries[i];
+                list->found = found;
+                for (size_t i = 0; i < directory->n; i++, list->n++)
+                        found[list->n] = (struct found_dropin){&directory->entries[i], list->n};
                 if (unit_name_kind(name, strrchr(name, '.') ? strrchr(name, '.') : "") == UNIT_NAME_INSTANCE)
                         list->for_instance = true;
         }
@@ -110,22 +128,38 @@ static int add_for_name(const struct unit_index *index, const char *name, size_t
         return r;
 }
 
-static int compare_entries(const void *a, const void *b) {
-        return strcmp((*(struct dropin_entry *const *) a)->name, (*(struct dropin_entry *const *) b)->name);
+static int compare_found(const void *a, const void *b) {
+        const struct found_dropin *x = a, *y = b;
+        int r = strcmp(x->entry->name, y->entry->name);
+
+        return r != 0 ? r : (x->order > y->order) - (x->order < y->order);
+}
+
+static void sort_found(struct dropin_list *list) {
+        size_t n = 0;
+
+        if (list->n == 0)
+                return;
+        qsort(list->found, list->n, sizeof(*list->found), compare_found);
+        for (size_t i = 0; i < list->n; i++)
+                if (n == 0 || strcmp(list->found[n - 1].entry->name, list->found[i].entry->name) != 0)
+                        list->found[n++] = list->found[i];
+        list->n = n;
 }
 
 /* All drop-ins of a unit, in the order in which they hold. The rank of the directory counts for more than
  * how well its name fits; an alias's, and the type's, come behind the name's own (systemd.unit(5)). */
 static int find_dropins(const struct unit_index *index, const char *name, struct dropin_list *ret) {
         struct dropin_list list = {};
+        char id[UNIT_NAME_MAX + 1];
         int r = 0;
 
         for (size_t rank = 0; rank < index->path->n && r >= 0; rank++)
                 r = add_for_name(index, name, rank, &list);
         for (size_t i = 0; i < index->n_aliases && r >= 0; i++) {
-                const char *alias = index->aliases[i]->name, *id = unit_resolve(index, alias);
+                const char *alias = index->aliases[i]->name;
 
-                if (!id || strcmp(alias, name) == 0 || strcmp(id, name) != 0)
+                if (strcmp(alias, name) == 0 || !unit_resolve(index, alias, id) || strcmp(id, name) != 0)
                         continue;
                 for (size_t rank = 0; rank < index->path->n && r >= 0; rank++)
                         r = add_for_name(index, alias, rank, &list);
@@ -133,11 +167,10 @@ static int find_dropins(const struct unit_index *index, const char *name, struct
         for (size_t rank = 0; rank < index->path->n && r >= 0; rank++)
                 r = add_named(index, strrchr(name, '.') + 1, rank, &list);
         if (r < 0) {
-                free(list.entries);
+                free(list.found);
                 return r;
         }
-        if (list.n > 0)
-                qsort(list.entries, list.n, sizeof(struct dropin_entry *), compare_entries);
+        sort_found(&list);
         *ret = list;
         return 0;
 }
@@ -330,8 +363,8 @@ static int apply_socket(struct unit_index *index, struct service *service, const
         if (r < 0)
                 return r;
         for (size_t i = 0; i < dropins.n && r != -ENOMEM; i++)
-                r = apply_file(service, &dropins.entries[i]->file, true);
-        free(dropins.entries);
+                r = apply_file(service, &dropins.found[i].entry->file, true);
+        free(dropins.found);
         return r == -ENOMEM ? r : 0;
 }
 
@@ -341,9 +374,9 @@ static int keep_names(struct service *service, const struct dropin_list *dropins
         if (!service->dropin_names)
                 return -ENOMEM;
         for (size_t i = 0; i < dropins->n; i++)
-                if (!dropins->entries[i]->file.empty)
-                        service->dropin_names[service->n_dropins++] = dropins->entries[i]->name;
-                else if (strcmp(dropins->entries[i]->name, DROPIN_NAME) == 0)
+                if (!dropins->found[i].entry->file.empty)
+                        service->dropin_names[service->n_dropins++] = dropins->found[i].entry->name;
+                else if (strcmp(dropins->found[i].entry->name, DROPIN_NAME) == 0)
                         service->switched_off = true;
         return 0;
 }
@@ -370,8 +403,8 @@ static int read_all(struct unit_index *index, char *const *sockets, size_t n_soc
         r = keep_names(service, &dropins);
         /* What systemd cannot read of a drop-in, it leaves out. */
         for (size_t i = 0; i < dropins.n && r != -ENOMEM; i++)
-                r = apply_file(service, &dropins.entries[i]->file, false);
-        free(dropins.entries);
+                r = apply_file(service, &dropins.found[i].entry->file, false);
+        free(dropins.found);
         return r == -ENOMEM ? r : 0;
 }
 
@@ -449,8 +482,8 @@ int socket_unit_read(struct unit_index *index, const char *name, struct socket_u
         if (r < 0)
                 return r;
         for (size_t i = 0; i < dropins.n && r >= 0; i++)
-                r = apply_socket_file(&dropins.entries[i]->file, ret);
-        free(dropins.entries);
+                r = apply_socket_file(&dropins.found[i].entry->file, ret);
+        free(dropins.found);
         if (r < 0 || (ret->service && !ret->accepts))
                 return r;
         /* For each connection that it accepts, systemd starts an instance of PREFIX@.service. */

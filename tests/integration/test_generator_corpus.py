@@ -82,6 +82,7 @@ NASTY = {
         ExecStart=-/bin/echo "unbalanced
         ExecStart=/bin/echo last
         """,
+    "ignored-specifier": "[Service]\nType=oneshot\nExecStart=-/bin/c %Q ; /bin/b\nExecStart=/bin/c ; /bin/d\n",
     "bare-name": "[Service]\nExecStart=sh -c 'sleep 1'\n",
     "bom": "\ufeff[Service]\nExecStart=/bin/echo bom\n",
     "returns": "[Service]\r\nType=oneshot\r\nExecStart=/bin/echo dos\r\nExecStart=/bin/echo mac\rExecStart=/bin/echo two\n",
