@@ -25,10 +25,8 @@ struct names {
 };
 
 static int add_name(struct names *names, const char *name) {
-        char **grown = names->names;
-
         if ((names->n & (names->n - 1)) == 0) { /* 0, 1, 2, 4 ...: full */
-                grown = reallocarray(names->names, names->n == 0 ? 1 : names->n * 2, sizeof(*grown));
+                char **grown = reallocarray(names->names, names->n == 0 ? 1 : names->n * 2, sizeof(*grown));
                 if (!grown)
                         return -ENOMEM;
                 names->names = grown;

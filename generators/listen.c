@@ -40,7 +40,7 @@ static bool is_ip_and_port(const char *text, int *ret_family, bool *ret_any) {
         bool ipv6 = *text == '[';
 
         end = strchr(text, ipv6 ? ']' : ':');
-        if (!end || !is_port(end + 1 + ipv6) || (ipv6 && end[1] != ':'))
+        if (!end || (ipv6 && end[1] != ':') || !is_port(end + 1 + ipv6))
                 return false;
         text += ipv6;
         if ((size_t) (end - text) >= sizeof(ip))

@@ -16,7 +16,7 @@
 /* --- files --- */
 
 /* Most unit files fit, and then their size need not be asked for. */
-#define FIRST_READ (32 * 1024)
+#define FIRST_READ ((size_t) 32 * 1024)
 
 /* Reads all of an open file behind what is in text already. Returns 0 or -ENOMEM. */
 static int read_rest(int fd, struct unit_file *file, size_t room) {

@@ -10,7 +10,7 @@
 #include "search-path.h"
 
 /* A larger file than this is not a unit file; read no further. */
-#define UNIT_FILE_MAX (16 * 1024 * 1024)
+#define UNIT_FILE_MAX ((size_t) 16 * 1024 * 1024)
 
 /* What marks files that are about us */
 #define FORCE_BIND_MARK "X-ForceBind"

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 /* A longer line, after joining, refuses the file (systemd's LONG_LINE_MAX). */
-#define UNIT_LINE_MAX (1024 * 1024)
+#define UNIT_LINE_MAX ((size_t) 1024 * 1024)
 
 /* "Key=Value" in a section. The strings belong to the reader, until the next call. */
 struct assignment {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "word.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "utf8.h"
-#include "util.h"
 
 #define WHITESPACE " \t\n\r"
 
@@ -17,7 +17,7 @@ static bool read_digits(const char *at, size_t n, unsigned base, uint32_t *ret) 
 
         for (size_t i = 0; i < n; i++) {
                 static const char digits[] = "0123456789abcdef";
-                char lower = at[i] >= 'A' && at[i] <= 'F' ? (char) (at[i] - 'A' + 'a') : at[i];
+                int lower = tolower((unsigned char) at[i]);
                 const char *digit = lower == '\0' ? NULL : strchr(digits, lower);
 
                 if (!digit || digit - digits >= (ptrdiff_t) base)
@@ -59,25 +59,22 @@ static size_t decode_escape(const char *at, char *to, size_t *ret_length) {
         return 0;
 }
 
-int word_take(const char **at, char **ret_word, const char **ret_text, size_t *ret_text_length) {
-        const char *begin = *at + strspn(*at, WHITESPACE), *from = begin;
-        _cleanup_free_ char *word = NULL;
+/* Decodes one word into a buffer with room for its text; decoding never makes it longer. Moves *at behind
+ * it. */
+static int decode_word(const char **at, char *word) {
+        const char *from = *at;
         size_t length = 0;
         char quote = '\0';
-
-        if (*from == '\0') {
-                *at = from;
-                return 0;
-        }
-        word = malloc(strlen(from) + 1); /* decoding never makes it longer */
-        if (!word)
-                return -ENOMEM;
 
         for (; *from != '\0' && (quote != '\0' || !strchr(WHITESPACE, *from)); from++) {
                 size_t used, decoded;
 
-                if (quote != '\0' ? *from == quote : *from == '"' || *from == '\'') {
-                        quote = quote != '\0' ? '\0' : *from;
+                if (quote == '\0' && (*from == '"' || *from == '\'')) {
+                        quote = *from;
+                        continue;
+                }
+                if (quote != '\0' && *from == quote) {
+                        quote = '\0';
                         continue;
                 }
                 used = *from == '\\' ? decode_escape(from + 1, word + length, &decoded) : 0;
@@ -87,19 +84,36 @@ int word_take(const char **at, char **ret_word, const char **ret_text, size_t *r
                         continue;
                 }
                 word[length++] = *from;
-                if (*from == '\\' &&
-                    from[1] != '\0') /* an unknown escape; quotes and blanks do not count in it */
+                /* In an unknown escape, quotes and blanks do not count. */
+                if (*from == '\\' && from[1] != '\0')
                         word[length++] = *++from;
         }
         if (quote != '\0')
                 return -EINVAL;
         word[length] = '\0';
+        *at = from;
+        return 0;
+}
 
+int word_take(const char **at, char **ret_word, const char **ret_text, size_t *ret_text_length) {
+        const char *begin = *at + strspn(*at, WHITESPACE), *end = begin;
+        char *word;
+
+        if (*begin == '\0') {
+                *at = begin;
+                return 0;
+        }
+        word = malloc(strlen(begin) + 1);
+        if (!word)
+                return -ENOMEM;
+        if (decode_word(&end, word) < 0) {
+                free(word);
+                return -EINVAL;
+        }
         *ret_text = begin;
-        *ret_text_length = (size_t) (from - begin);
-        *at = from + strspn(from, WHITESPACE);
+        *ret_text_length = (size_t) (end - begin);
+        *at = end + strspn(end, WHITESPACE);
         *ret_word = word;
-        word = NULL;
         return 1;
 }
 

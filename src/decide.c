@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "decide.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -130,6 +131,7 @@ static struct passed_socket *choose_unix_for_ip(const struct policy *policy,
                                                 const struct step *step) {
         struct passed_socket *best = NULL;
 
+        assert(policy->passed || policy->n_passed == 0);
         if (request->kind.protocol != IPPROTO_TCP && request->kind.protocol != IPPROTO_UDP)
                 return NULL;
         for (size_t i = 0; i < policy->n_passed; i++) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Which passed sockets there are, and what the target sees of them."""
 import os
+import socket
 
 import harness
 import pytest
@@ -133,8 +134,8 @@ def test_two_names_for_one_descriptor_are_refused(runner):
 @pytest.mark.parametrize("rule,program,make,told", [
     ("tcp:8080=sd=htpp", 'socket.socket().bind(("0.0.0.0", 8080))', lambda path: tcp_socket(port=18080),
      "tcp 0.0.0.0:8080: really bound: what the rule names was not passed; there are sd=0 http (rule: tcp:8080=sd=htpp)"),
-    (":8080=sd=0", 'socket.socket().bind(("0.0.0.0", 8080))', lambda path: harness.unix_socket(path / "web"),
-     "passed socket http is stream unix:{path}/web, which cannot take its place; "
+    (":8080=sd=0", 'socket.socket().bind(("0.0.0.0", 8080))', lambda path: harness.unix_socket(path / "web", socket.SOCK_DGRAM),
+     "passed socket http is datagram unix:{path}/web, which cannot take its place; "
      "the .socket unit needs ListenStream=0.0.0.0:8080"),
     (":8080=sd=0", 'socket.socket(type=socket.SOCK_DGRAM).bind(("0.0.0.0", 8080))', lambda path: tcp_socket(port=18080),
      "passed socket http is tcp 127.0.0.1:18080, which cannot take its place; "

@@ -190,6 +190,7 @@ static void lines_are_read_as_by_systemd(void **state) {
                 {"[A\"]\na=b\n", "!"},
                 {"[A]\na=b=c\n[B]\na=d", "A.a=b=c@2;B.a=d@4;"},
         };
+        static const char with_nul[] = "[A]\0a=b\0\0c=d\n\0e=f";
         char buffer[512];
 
         (void) state;
@@ -197,7 +198,7 @@ static void lines_are_read_as_by_systemd(void **state) {
                 read_all(cases[i].text, strlen(cases[i].text), buffer, sizeof(buffer));
                 assert_string_equal(buffer, cases[i].expected);
         }
-        read_all("[A]\0a=b\0\0c=d\n\0e=f", 19, buffer, sizeof(buffer));
+        read_all(with_nul, sizeof(with_nul) - 1, buffer, sizeof(buffer));
         assert_string_equal(buffer, "A.a=b@2;A.c=d@4;A.e=f@5;");
 }
 
