@@ -2,13 +2,12 @@
 """The generator under a real systemd, of three generations: what a drop-in of two lines does to a service, and what
 the manager, the journal and the user see of it."""
 import json
-import subprocess
 
 import harness
 import pytest
 import roots
 from machine import Machine
-from test_systemd import LOAD, no_process_left, script
+from test_systemd import no_process_left, script, under_load
 
 pytestmark = pytest.mark.systemd
 
@@ -276,17 +275,7 @@ def test_failure_to_start_shows_as_without_us(machine, units, end):
 def test_restart_refuses_nobody(machine, units):
     units(SIMPLE)
     machine.systemctl("start", "test-a.socket")
-    client = machine.start("/usr/bin/python3", "-c", LOAD, "127.0.0.1", "7100", "4", "hello", stdout=subprocess.PIPE)
-    try:
-        assert client.stdout.readline() == "started\n"
-        for _ in range(8):
-            machine.systemctl("reset-failed", "test-a.service")
-            machine.systemctl("restart", "test-a.service")
-        counts = json.loads(client.stdout.readline())
-    finally:
-        client.kill()
-        client.wait()
-        client.stdout.close()
+    counts = under_load(machine, 7100, "hello", 8, "test-a.service")
     assert counts["answered"] > 100 and counts["refused"] == 0 and counts["other"] == 0, counts
     assert "left-over process" not in machine.journal("-u", "test-a.service")
 
