@@ -97,8 +97,8 @@ static int take_arguments(const char **at, struct exec_command *command, const c
         open_backslash = false;
         for (const char *c = begin; c < end; c++)
                 open_backslash = !open_backslash && *c == '\\';
-        return asprintf(&command->arguments, "%.*s%s", (int) (end - begin), begin,
-                        open_backslash ? "\\" : "") < 0
+        return format_text(&command->arguments, "%.*s%s", (int) (end - begin), begin,
+                           open_backslash ? "\\" : "") < 0
                        ? -ENOMEM
                        : 0;
 }

@@ -31,6 +31,7 @@ static int add_name(struct names *names, const char *name) {
                         return -ENOMEM;
                 names->names = grown;
         }
+        /* free_names() frees it, though gcc 12's -fanalyzer sees a leak here */
         names->names[names->n] = strdup(name);
         return names->names[names->n++] ? 0 : -ENOMEM;
 }
@@ -291,7 +292,7 @@ static int write_plan(const struct generator *generator, const struct service *s
         char *path;
         int r = 0;
 
-        if (asprintf(&path, "%s.d/%s", service->name, dropin_name) < 0)
+        if (format_text(&path, "%s.d/%s", service->name, dropin_name) < 0)
                 return -ENOMEM;
         if (masks)
                 r = output_link(generator->output, path, "/dev/null");

@@ -65,7 +65,9 @@ static void write_socket_names(FILE *out, const char *key, const struct plan *pl
 
 static int make_options(const struct planning *planning, char *extra[static 4], struct options *ret) {
         const struct setting_list *rules = &planning->service->rules;
+        const struct amendments *amendments = &planning->amendments;
         struct options options = {.words = calloc(rules->n * 2 + 8, sizeof(char *))};
+        int r;
 
         if (!options.words)
                 return -ENOMEM;
@@ -75,17 +77,13 @@ static int make_options(const struct planning *planning, char *extra[static 4], 
                 options.words[options.n++] = "-m";
                 options.words[options.n++] = rules->settings[i].value;
         }
-        if (asprintf(&extra[0], "--ready=%s", planning->ready) < 0)
-                extra[0] = NULL;
-        if (planning->amendments.close_calls &&
-            asprintf(&extra[1], "--close-calls=%s", planning->amendments.close_calls) < 0)
-                extra[1] = NULL;
-        if (planning->amendments.close_families &&
-            asprintf(&extra[2], "--close-families=%s", planning->amendments.close_families) < 0)
-                extra[2] = NULL;
-        if (planning->amendments.close_capabilities &&
-            asprintf(&extra[3], "--close-capabilities=%s", planning->amendments.close_capabilities) < 0)
-                extra[3] = NULL;
+        r = format_text(&extra[0], "--ready=%s", planning->ready);
+        if (r >= 0 && amendments->close_calls)
+                r = format_text(&extra[1], "--close-calls=%s", amendments->close_calls);
+        if (r >= 0 && amendments->close_families)
+                r = format_text(&extra[2], "--close-families=%s", amendments->close_families);
+        if (r >= 0 && amendments->close_capabilities)
+                r = format_text(&extra[3], "--close-capabilities=%s", amendments->close_capabilities);
         if (strcmp(planning->ready, "no") != 0)
                 options.words[options.n++] = extra[0];
         if (planning->keep_fds)
@@ -96,7 +94,7 @@ static int make_options(const struct planning *planning, char *extra[static 4], 
                 if (extra[i])
                         options.words[options.n++] = extra[i];
         *ret = options;
-        return extra[0] ? 0 : -ENOMEM;
+        return r;
 }
 
 /* The journal shows the base name of what is executed, which would be the helper's. */

@@ -327,5 +327,5 @@ char *plan_dropin_name(char *const *names, size_t n) {
         if (strcmp(last, DROPIN_NAME) < 0)
                 return strdup(DROPIN_NAME);
         /* What begins with another name sorts behind it. */
-        return asprintf(&name, "%s-force-bind.conf", last) < 0 ? NULL : name;
+        return format_text(&name, "%s-force-bind.conf", last) < 0 ? NULL : name;
 }

@@ -182,7 +182,7 @@ static const char *check_paths(const struct service *service, const char *helper
                 return "the service has InaccessiblePaths=, which hide the helper";
         if (!root || root[strspn(root, "/")] == '\0')
                 return NULL;
-        if (asprintf(&path, "%s%s", root[0] == '-' ? root + 1 : root, helper) < 0)
+        if (format_text(&path, "%s%s", root[0] == '-' ? root + 1 : root, helper) < 0)
                 return "out of memory";
         return access(path, X_OK) == 0
                        ? NULL
@@ -206,7 +206,7 @@ int sandbox_amend(const struct service *service, const char *helper, bool notifi
                 amend_capabilities(service, settings, &amendments);
                 if (notifies && !family_allowed(service, "AF_UNIX")) {
                         fputs("RestrictAddressFamilies=AF_UNIX\n", settings);
-                        amendments.close_families = strdup("AF_UNIX");
+                        amendments.close_families = "AF_UNIX";
                 }
                 if (service->lists[LIST_NO_EXEC_PATHS].n > 0)
                         fprintf(settings, "ExecPaths=%s\n", helper);
@@ -228,6 +228,5 @@ int sandbox_amend(const struct service *service, const char *helper, bool notifi
 void amendments_free(struct amendments *amendments) {
         free(amendments->settings);
         free(amendments->close_calls);
-        free(amendments->close_families);
         *amendments = (struct amendments){};
 }

@@ -12,7 +12,7 @@
 struct amendments {
         char *settings;                 /* lines for [Service] */
         char *close_calls;              /* for --close-calls=; NULL: nothing to close */
-        char *close_families;           /* for --close-families= */
+        const char *close_families;     /* for --close-families= */
         const char *close_capabilities; /* for --close-capabilities= */
 };
 

@@ -65,7 +65,7 @@ static int add(struct search_path *path, const char *before, size_t before_lengt
         if (!directories)
                 return -ENOMEM;
         path->directories = directories;
-        if (asprintf(&directory, "%.*s%s", (int) before_length, before, below) < 0)
+        if (format_text(&directory, "%.*s%s", (int) before_length, before, below) < 0)
                 return -ENOMEM;
         strip_slashes(directory);
         for (size_t i = 0; i < path->n; i++)
@@ -103,7 +103,7 @@ static int add_user_directory(struct search_path *path, const struct user_direct
                 return add_list(path, directory->unset, directory->below);
         if (!home || home[0] != '/')
                 return 0;
-        if (asprintf(&below_home, "%s/%s", home, directory->unset) < 0)
+        if (format_text(&below_home, "%s/%s", home, directory->unset) < 0)
                 return -ENOMEM;
         return add(path, below_home, strlen(below_home), directory->below);
 }

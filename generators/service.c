@@ -244,6 +244,7 @@ static int set(struct setting *setting, const char *value, struct origin origin)
         clear(setting);
         if (value[0] == '\0')
                 return 0;
+        /* service_free() frees it, though gcc 12's -fanalyzer sees a leak here, and below */
         setting->value = strdup(value);
         setting->origin = origin;
         return setting->value ? 0 : -ENOMEM;

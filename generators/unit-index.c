@@ -199,6 +199,7 @@ static int resolve_link(const struct search_path *path, int directory_fd, const 
                 return -EINVAL;
         if (kind != alias_kind && !(kind == UNIT_NAME_INSTANCE && alias_kind == UNIT_NAME_TEMPLATE))
                 return -EINVAL;
+        /* gcc 12's -fanalyzer does not see that instances have an "@" */
         if (alias_kind == UNIT_NAME_INSTANCE && strcmp(strchr(name, '@'), strchr(alias, '@')) != 0)
                 return -EINVAL;
         *ret_alias_of = strdup(alias);
@@ -228,7 +229,7 @@ static int add_unit(struct unit_index *index, size_t rank, int directory_fd, con
                 return 0;
         if (r >= 0) {
                 entry.name = strdup(name);
-                if (!entry.name || asprintf(&entry.file.path, "%s/%s", directory, name) < 0)
+                if (!entry.name || format_text(&entry.file.path, "%s/%s", directory, name) < 0)
                         r = -ENOMEM;
         }
         if (r == 0)
@@ -270,7 +271,7 @@ static int read_dropins(struct dropin_directory *directory, DIR *stream) {
                         return -ENOMEM;
                 directory->entries = entries;
                 entry.name = strdup(de->d_name);
-                if (!entry.name || asprintf(&entry.file.path, "%s/%s", directory->path, de->d_name) < 0)
+                if (!entry.name || format_text(&entry.file.path, "%s/%s", directory->path, de->d_name) < 0)
                         r = -ENOMEM;
                 else
                         r = look_into(dirfd(stream), de->d_name, de->d_type == DT_REG, &entry.file);
@@ -296,9 +297,10 @@ static int add_directory(struct unit_index *index, size_t rank, int directory_fd
 
         directory = &index->directories[index->n_directories++];
         *directory = (struct dropin_directory){.rank = rank};
+        /* unit_index_free() frees it, though gcc 12's -fanalyzer sees a leak here, and below */
         directory->name = strndup(name, strlen(name) - strlen(".d"));
         if (!directory->name ||
-            asprintf(&directory->path, "%s/%s", index->path->directories[rank], name) < 0)
+            format_text(&directory->path, "%s/%s", index->path->directories[rank], name) < 0)
                 r = -ENOMEM;
         else
                 r = read_dropins(directory, stream);

@@ -4,8 +4,10 @@
 /* Small helpers that every layer uses: scope-exit clean-up, ownership moves, array sizes. */
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -28,6 +30,20 @@ static inline void free_pointer(void *pointer) {
 #define _cleanup_(function) __attribute__((cleanup(function)))
 #define _cleanup_close_ _cleanup_(close_fd)
 #define _cleanup_free_ _cleanup_(free_pointer)
+
+/* asprintf(3) that leaves NULL behind when there is no memory. Returns 0 or -ENOMEM. */
+PRINTF(2, 3) static inline int format_text(char **ret, const char *format, ...) {
+        va_list arguments;
+        int n;
+
+        va_start(arguments, format);
+        n = vasprintf(ret, format, arguments);
+        va_end(arguments);
+        if (n >= 0)
+                return 0;
+        *ret = NULL;
+        return -ENOMEM;
+}
 
 /* Hands the descriptor on and leaves -1 behind, so that the scope no longer closes it. */
 static inline int take_fd(int *fd) {
