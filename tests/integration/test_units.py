@@ -193,6 +193,17 @@ def test_closed_call_ends_the_program_where_the_unit_says_no_errno(machine, unit
     harness.wait_until(lambda: machine.show("test-hard.service", "ExecMainStatus") == "31")  # SIGSYS
 
 
+@pytest.mark.parametrize("sandbox", ["DynamicUser=yes\nProtectProc=noaccess", "Delegate=yes", "User=nobody\nNoNewPrivileges=yes\nPrivateNetwork=yes",
+                                     "TemporaryFileSystem=/usr/bin:ro\nBindReadOnlyPaths=/usr/bin/python3 -/usr/bin/python3.11 -/usr/bin/python3.13 "
+                                     "-/usr/bin/python3.14"], ids=["dynamic user", "delegation", "no network", "hidden helper"])
+def test_service_with_this_sandbox_is_served(machine, units, sandbox):
+    units({"test-box.service": f"[Service]\n{sandbox}\nExecStart=/usr/local/bin/server 127.0.0.1 7111\n[X-ForceBind]\nListen=tcp:127.0.0.1:7111\n"})
+    machine.systemctl("start", "test-box.socket")
+    pid = ask(machine, 7111)
+    assert machine.show("test-box.service", "MainPID") == pid
+    assert machine.show("test-box.service", "StatusText") == "1 socket adopted, 0 bound"
+
+
 @pytest.mark.parametrize("bounding", ["CAP_SETUID CAP_SETGID CAP_NET_BIND_SERVICE", "~CAP_SYS_PTRACE"])
 def test_service_that_becomes_another_user_before_it_binds_is_served_with_its_own_capabilities(machine, units, bounding):
     program = script(machine, "drops", """
