@@ -41,6 +41,15 @@ PR_SET_CHILD_SUBREAPER = 36
 libc = ctypes.CDLL(None, use_errno=True)
 
 
+# The network namespace that the tests were started in, for what has to be fetched
+HOST_NETWORK = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def in_host_network(command, **kwargs):
+    """subprocess.run() of a command in the network namespace that the tests were started in."""
+    return subprocess.run(["nsenter", f"--net=/proc/self/fd/{HOST_NETWORK}", *command], pass_fds=[HOST_NETWORK], **kwargs)
+
+
 def enter_own_network():
     """Moves this process to a network namespace of its own with its loopback up."""
     if libc.unshare(CLONE_NEWNET) != 0:

@@ -7,6 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from harness import in_host_network
+
 CACHE = Path(os.environ.get("FORCE_BIND_TEST_ROOTS", "/var/cache/force-bind-tests"))
 PACKAGES = "systemd,dbus,libseccomp2,libsystemd0,iproute2,procps,python3,libpam-systemd"
 MIRROR = "http://deb.debian.org/debian"
@@ -22,8 +24,8 @@ def root(release):
     making = CACHE / f".{release}.{os.getpid()}"
     for attempt in range(4):
         shutil.rmtree(making, ignore_errors=True)
-        result = subprocess.run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", release, str(making), MIRROR,
-                                 SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        result = in_host_network(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", release, str(making), MIRROR, SCRIPT],
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if result.returncode == 0:
             break
         time.sleep(3 * (attempt + 1))
