@@ -65,7 +65,6 @@ static void free_names(struct names *names) {
 struct socket_link {
         char *socket;
         char *service;
-        struct origin mark;
         bool accepts;
 };
 
@@ -110,13 +109,8 @@ static bool dropins_have_mark(const struct unit_index *index, const char *name) 
 }
 
 static bool fragment_has_mark(const struct unit_index *index, const char *name) {
-        const struct unit_entry *entry = unit_index_find(index, name);
-        char template[UNIT_NAME_MAX + 1];
+        const struct unit_entry *entry = unit_index_find_or_template(index, name);
 
-        if (!entry && unit_name_kind(name, strrchr(name, '.')) == UNIT_NAME_INSTANCE) {
-                unit_name_template(name, template);
-                entry = unit_index_find(index, template);
-        }
         return entry && entry->file.has_mark;
 }
 
@@ -185,8 +179,7 @@ static int add_link(struct generator *generator, const char *name) {
                 return -ENOMEM;
         }
         generator->links = links;
-        links[generator->n_links] =
-                (struct socket_link){strdup(name), unit.service, unit.mark, unit.accepts};
+        links[generator->n_links] = (struct socket_link){strdup(name), unit.service, unit.accepts};
         return links[generator->n_links++].socket ? 0 : -ENOMEM;
 }
 
@@ -204,24 +197,22 @@ static int read_sockets(struct generator *generator) {
 
 /* The link speaks of this service, or of the template that it is an instance of. */
 static bool link_concerns(const struct socket_link *link, const char *service) {
-        char of_link[UNIT_NAME_MAX + 1], of_service[UNIT_NAME_MAX + 1];
+        char template[UNIT_NAME_MAX + 1];
 
         if (strcmp(link->service, service) == 0)
                 return true;
-        if (unit_name_kind(link->service, ".service") != UNIT_NAME_TEMPLATE ||
-            unit_name_kind(service, ".service") != UNIT_NAME_INSTANCE)
+        if (unit_name_kind(service, ".service") != UNIT_NAME_INSTANCE)
                 return false;
-        unit_name_template(service, of_service);
-        (void) snprintf(of_link, sizeof(of_link), "%s", link->service);
-        return strcmp(of_link, of_service) == 0;
+        unit_name_template(service, template);
+        return strcmp(link->service, template) == 0;
 }
 
-/* The socket that accepts connections itself, of those with settings of ours. NULL: there is none. */
-static const struct socket_link *find_accepting(const struct generator *generator, const char *service) {
+/* Some socket with settings of ours accepts connections itself. */
+static bool is_accepted_by_link(const struct generator *generator, const char *service) {
         for (size_t i = 0; i < generator->n_links; i++)
                 if (generator->links[i].accepts && link_concerns(&generator->links[i], service))
-                        return &generator->links[i];
-        return NULL;
+                        return true;
+        return false;
 }
 
 static int read_service(struct generator *generator, const char *name, struct service *ret) {
@@ -246,7 +237,7 @@ static int is_accepted_for(struct generator *generator, const char *service, boo
         struct socket_unit unit;
         int r;
 
-        *ret = find_accepting(generator, service);
+        *ret = is_accepted_by_link(generator, service);
         unit_name_prefix(service, prefix);
         if (*ret || unit_name_kind(service, ".service") == UNIT_NAME_PLAIN ||
             (size_t) snprintf(socket, sizeof(socket), "%s.socket", prefix) >= sizeof(socket))

@@ -227,13 +227,8 @@ static bool has_long_line(const char *text) {
 
 /* A unit of the name that we would write, wherever it is; a masked one stays masked. */
 static const struct unit_entry *find_existing(const struct unit_index *index, const char *name) {
-        char template[UNIT_NAME_MAX + 1];
-        const struct unit_entry *entry = unit_index_find(index, name);
+        const struct unit_entry *entry = unit_index_find_or_template(index, name);
 
-        if (!entry && unit_name_kind(name, ".socket") == UNIT_NAME_INSTANCE) {
-                unit_name_template(name, template);
-                entry = unit_index_find(index, template);
-        }
         return entry && !entry->file.empty ? entry : NULL;
 }
 

@@ -42,23 +42,12 @@ static bool follow(const char *name, const char *alias_of, char *ret) {
                         alias_of, instance, suffix) <= UNIT_NAME_MAX;
 }
 
-/* The entry of this name, or of its template */
-static struct unit_entry *find_entry(const struct unit_index *index, const char *name) {
-        struct unit_entry *entry = unit_index_find(index, name);
-        char template[UNIT_NAME_MAX + 1];
-
-        if (entry || unit_name_kind(name, strrchr(name, '.')) != UNIT_NAME_INSTANCE)
-                return entry;
-        unit_name_template(name, template);
-        return unit_index_find(index, template);
-}
-
 bool unit_resolve(const struct unit_index *index, const char *name, char *ret) {
         char next[UNIT_NAME_MAX + 1];
 
         (void) snprintf(ret, UNIT_NAME_MAX + 1, "%s", name);
         for (unsigned i = 0; i < ALIASES_MAX; i++) {
-                const struct unit_entry *entry = find_entry(index, ret);
+                const struct unit_entry *entry = unit_index_find_or_template(index, ret);
 
                 if (!entry || !entry->alias_of)
                         return true;
@@ -72,7 +61,8 @@ bool unit_resolve(const struct unit_index *index, const char *name, char *ret) {
 /* The unit file of this name, or of its template */
 static struct unit_entry *find_fragment(const struct unit_index *index, const char *name) {
         char id[UNIT_NAME_MAX + 1];
-        struct unit_entry *entry = unit_resolve(index, name, id) ? find_entry(index, id) : NULL;
+        struct unit_entry *entry =
+                unit_resolve(index, name, id) ? unit_index_find_or_template(index, id) : NULL;
 
         return entry && !entry->alias_of ? entry : NULL;
 }
@@ -448,11 +438,9 @@ static int apply_socket_file(struct unit_file *file, struct socket_unit *socket)
                 bool in_socket = strcmp(assignment.section, "Socket") == 0;
 
                 if (strcmp(assignment.section, "X-ForceBind") == 0 ||
-                    (in_socket && strcmp(assignment.key, "X-ForceBind") == 0)) {
+                    (in_socket && strcmp(assignment.key, "X-ForceBind") == 0))
                         socket->has_settings = true;
-                        if (!socket->mark.path)
-                                socket->mark = (struct origin){file->path, assignment.line};
-                } else if (in_socket && strcmp(assignment.key, "Accept") == 0)
+                else if (in_socket && strcmp(assignment.key, "Accept") == 0)
                         socket->accepts = parse_boolean(assignment.value) > 0;
                 else if (in_socket && strcmp(assignment.key, "Service") == 0) {
                         free(socket->service);

@@ -103,7 +103,6 @@ struct socket_unit {
         bool has_settings; /* of ours */
         bool accepts;      /* Accept=yes */
         char *service;     /* the caller's to free() */
-        struct origin mark;
 };
 
 /* Returns 0, or -ENOMEM. */

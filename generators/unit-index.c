@@ -457,6 +457,16 @@ struct unit_entry *unit_index_find(const struct unit_index *index, const char *n
         return low < index->n_units && strcmp(index->units[low].name, name) == 0 ? &index->units[low] : NULL;
 }
 
+struct unit_entry *unit_index_find_or_template(const struct unit_index *index, const char *name) {
+        struct unit_entry *entry = unit_index_find(index, name);
+        char template[UNIT_NAME_MAX + 1];
+
+        if (entry || unit_name_kind(name, strrchr(name, '.')) != UNIT_NAME_INSTANCE)
+                return entry;
+        unit_name_template(name, template);
+        return unit_index_find(index, template);
+}
+
 struct dropin_directory *unit_index_find_directories(const struct unit_index *index, const char *name) {
         size_t low = 0, high = index->n_directories;
 

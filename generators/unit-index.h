@@ -67,6 +67,9 @@ void unit_index_free(struct unit_index *index);
 /* The entry of the highest rank with this name. NULL: there is none. */
 struct unit_entry *unit_index_find(const struct unit_index *index, const char *name);
 
+/* The same; for an instance that has none, its template's. */
+struct unit_entry *unit_index_find_or_template(const struct unit_index *index, const char *name);
+
 /* The first of the drop-in directories of this name, in the order of ranks; the next ones with the same name
  * follow it. NULL: there is none. */
 struct dropin_directory *unit_index_find_directories(const struct unit_index *index, const char *name);
