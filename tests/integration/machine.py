@@ -12,6 +12,25 @@ from pathlib import Path
 
 import harness
 
+# A part of the cgroup tree of its own, which is the root of it inside: machines side by side must not meet there
+ENTER = """
+set -e
+mkdir "$1/cgroup"
+mount -t cgroup2 cgroup2 "$1/cgroup"
+mkdir "$1/cgroup/$(basename "$1")"
+echo $$ >"$1/cgroup/$(basename "$1")/cgroup.procs"
+exec unshare --pid --fork --mount --uts --ipc --cgroup --net --kill-child bash -c "$0" boot "$@"
+"""
+
+# Its processes are being killed; a cgroup can be removed when they are gone
+LEAVE = """
+mount -t cgroup2 cgroup2 "$1/cgroup"
+for try in $(seq 100); do
+        find "$1/cgroup/$(basename "$1")" -depth -type d -exec rmdir {} + 2>/dev/null && exit
+        sleep 0.05
+done
+"""
+
 BOOT = """
 set -e
 top=$1 lower=$2
@@ -48,8 +67,7 @@ class Machine:
     def __init__(self, force_bind, root="/", generator=harness.GENERATOR):
         self.top = tempfile.mkdtemp(prefix="force-bind-machine-")
         self.process = subprocess.Popen(
-            ["unshare", "--pid", "--fork", "--mount", "--uts", "--ipc", "--cgroup", "--net", "--kill-child",
-             "bash", "-c", BOOT, "boot", self.top, root, force_bind, generator],
+            ["unshare", "--mount", "bash", "-c", ENTER, BOOT, self.top, root, force_bind, generator],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.pid = None
         try:
@@ -98,6 +116,7 @@ class Machine:
         self.process.kill()
         self.process.wait()
         self.process.stderr.close()
+        subprocess.run(["unshare", "--mount", "bash", "-c", LEAVE, "leave", self.top], check=False)
         shutil.rmtree(self.top, ignore_errors=True)
 
     def command(self, *command):
