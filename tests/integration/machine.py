@@ -42,7 +42,17 @@ cd "$top/root"
 mkdir -p proc sys run tmp dev old
 mount -t proc proc proc
 mount -t sysfs sysfs sys
-mount --rbind /dev dev
+# Device nodes of its own: gettys, and whoever else changes their modes, must not reach the host's
+mount -t tmpfs -o mode=755 tmpfs dev
+mkdir dev/pts dev/shm
+for node in null zero full random urandom tty fuse net/tun vsock vhost-vsock; do
+        [ ! -c "/dev/$node" ] || install -d "dev/$(dirname "$node")"
+        [ ! -c "/dev/$node" ] || mknod -m 666 "dev/$node" c $(stat -c '0x%t 0x%T' "/dev/$node")
+done
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts dev/pts
+mount -t tmpfs -o mode=1777 tmpfs dev/shm
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp

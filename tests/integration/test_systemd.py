@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Under a real systemd as PID 1: Debian's daemons with their own unit files, and what the manager sees of them."""
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -329,3 +330,9 @@ def test_killed_daemon_is_restarted_and_nobody_is_refused(machine, units):
         client.wait()
         client.stdout.close()
     assert counts["answered"] > 100 and counts["refused"] == 0 and counts["other"] == 0, counts
+
+
+def test_a_machine_changes_no_device_node_of_the_host(machine):
+    """A getty takes its terminal's node over; that once made the host's /dev/null unusable."""
+    assert int(machine.run("stat", "-c", "%d", "/dev/null").stdout) != os.stat("/dev/null").st_dev
+    assert machine.run("stat", "-c", "%a %t:%T", "/dev/null").stdout.strip() == "666 1:3"
