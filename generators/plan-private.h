@@ -25,6 +25,7 @@ struct planning {
         bool automatic;
         bool some_rule_adopts;
         bool keep_fds, verbose;
+        bool learn; /* force-bind --learn --unit= wants to know what the service binds */
         struct amendments amendments;
 };
 

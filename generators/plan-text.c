@@ -66,11 +66,13 @@ static void write_socket_names(FILE *out, const char *key, const struct plan *pl
 static int make_options(const struct planning *planning, char *extra[static 4], struct options *ret) {
         const struct setting_list *rules = &planning->service->rules;
         const struct amendments *amendments = &planning->amendments;
-        struct options options = {.words = calloc(rules->n * 2 + 8, sizeof(char *))};
+        struct options options = {.words = calloc(rules->n * 2 + 9, sizeof(char *))};
         int r;
 
         if (!options.words)
                 return -ENOMEM;
+        if (planning->learn)
+                options.words[options.n++] = "--learn";
         if (planning->automatic)
                 options.words[options.n++] = "--auto";
         for (size_t i = 0; i < rules->n; i++) {
@@ -169,6 +171,12 @@ int plan_write_dropin(const struct planning *planning, struct plan *plan) {
 }
 
 int plan_write_socket(const struct planning *planning, bool second, const char *first_name, char **ret) {
+        static const struct {
+                enum force_bind_key key;
+                const char *name;
+        } passed_on[] = {{FORCE_BIND_SOCKET_USER, "SocketUser"},
+                         {FORCE_BIND_SOCKET_GROUP, "SocketGroup"},
+                         {FORCE_BIND_SOCKET_MODE, "SocketMode"}};
         const struct service *service = planning->service;
         size_t size;
         FILE *out = open_memstream(ret, &size);
@@ -183,6 +191,10 @@ int plan_write_socket(const struct planning *planning, bool second, const char *
                 write_source_path(out, service->mark.path);
         fputs("\n[Socket]\n", out);
         listen_write(out, planning->listen, service->listen.n, second);
+        for (size_t i = 0; i < ELEMENTSOF(passed_on) && !second; i++)
+                if (service->force_bind[passed_on[i].key].value)
+                        fprintf(out, "%s=%s\n", passed_on[i].name,
+                                service->force_bind[passed_on[i].key].value);
         if (second) {
                 /* Rules name the sockets of both units by the first's. */
                 fputs("FileDescriptorName=", out);

@@ -91,6 +91,35 @@ static int read_listen(struct planning *planning) {
         return 1;
 }
 
+/* What the .socket unit says of the paths that it makes; systemd looks the names up. */
+static int read_socket_owner(const struct planning *planning) {
+        static const struct {
+                enum force_bind_key key;
+                const char *name, *bytes, *expected;
+        } keys[] = {
+                {FORCE_BIND_SOCKET_USER, "SocketUser", NULL, "the name of a user"},
+                {FORCE_BIND_SOCKET_GROUP, "SocketGroup", NULL, "the name of a group"},
+                {FORCE_BIND_SOCKET_MODE, "SocketMode", "01234567", "up to four octal digits"},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                const struct setting *setting = &planning->service->force_bind[keys[i].key];
+                const char *value = setting->value;
+                size_t length;
+
+                if (!value)
+                        continue;
+                length = keys[i].bytes ? strspn(value, keys[i].bytes) : strcspn(value, " \t");
+                if (value[length] != '\0' || (keys[i].bytes && length > 4))
+                        return refuse(planning, setting, "%s=%s: expected %s", keys[i].name, value,
+                                      keys[i].expected);
+                if (planning->service->listen.n == 0)
+                        return refuse(planning, setting, "%s=%s: there is no Listen= with a path to own",
+                                      keys[i].name, value);
+        }
+        return 1;
+}
+
 static const char *effective_type(const struct service *service) {
         if (service->keys[SERVICE_TYPE].value)
                 return service->keys[SERVICE_TYPE].value;
@@ -161,8 +190,8 @@ static int check_unit(const struct planning *planning) {
 
         if (service->unknown.value)
                 return refuse(planning, &service->unknown,
-                              "unknown setting %s: expected Rule, Auto, Listen, Ready, Strict, KeepFds or "
-                              "Verbose",
+                              "unknown setting %s: expected Rule, Auto, Listen, Ready, Strict, KeepFds, "
+                              "Verbose, SocketUser, SocketGroup or SocketMode",
                               service->unknown.value);
         if (!service->fragment)
                 return refuse(
@@ -199,8 +228,19 @@ static int read_settings(struct planning *planning) {
         planning->adopts = planning->some_rule_adopts || planning->automatic;
         if (r > 0)
                 r = read_listen(planning);
+        if (r > 0)
+                r = read_socket_owner(planning);
+        if (r > 0)
+                r = read_boolean(planning, FORCE_BIND_LEARN, "Learn", false, &planning->learn);
+        if (r > 0 && planning->learn) {
+                if (service->rules.n > 0 || service->listen.n > 0)
+                        return refuse(
+                                planning, &service->force_bind[FORCE_BIND_LEARN],
+                                "Learn=yes: the service runs as it is, and Rule= or Listen= ask for more");
+                planning->automatic = planning->adopts = false;
+        }
         /* X-ForceBind=no, or Auto=no: nothing is left to do */
-        if (r > 0 && !planning->automatic && service->rules.n == 0)
+        if (r > 0 && !planning->automatic && !planning->learn && service->rules.n == 0)
                 return 0;
         if (r > 0 && !planning->adopts && service->listen.n > 0)
                 return refuse(planning, &service->listen.settings[0],
@@ -274,7 +314,7 @@ static int write_sockets(const struct planning *planning, struct plan *plan) {
 
 int plan_make(const struct unit_index *index, const struct service *service, const char *helper,
               struct plan *ret) {
-        struct planning planning = {.index = index, .service = service, .helper = helper};
+        struct planning planning = {.index = index, .service = service, .helper = helper, .ready = "no"};
         struct plan plan = {};
         const char *message;
         int r;

@@ -202,8 +202,15 @@ static const struct {
         const char *key;
         enum force_bind_key slot;
 } force_bind_keys[] = {
-        {"Auto", FORCE_BIND_AUTO},        {"Ready", FORCE_BIND_READY},     {"Strict", FORCE_BIND_STRICT},
-        {"KeepFds", FORCE_BIND_KEEP_FDS}, {"Verbose", FORCE_BIND_VERBOSE},
+        {"Auto", FORCE_BIND_AUTO},
+        {"Ready", FORCE_BIND_READY},
+        {"Strict", FORCE_BIND_STRICT},
+        {"KeepFds", FORCE_BIND_KEEP_FDS},
+        {"Verbose", FORCE_BIND_VERBOSE},
+        {"Learn", FORCE_BIND_LEARN},
+        {"SocketUser", FORCE_BIND_SOCKET_USER},
+        {"SocketGroup", FORCE_BIND_SOCKET_GROUP},
+        {"SocketMode", FORCE_BIND_SOCKET_MODE},
 };
 
 /* systemd ignores a Type= that it does not know; notify-reload is known from 253 on. */

@@ -64,6 +64,10 @@ enum force_bind_key {
         FORCE_BIND_STRICT,
         FORCE_BIND_KEEP_FDS,
         FORCE_BIND_VERBOSE,
+        FORCE_BIND_LEARN,
+        FORCE_BIND_SOCKET_USER,
+        FORCE_BIND_SOCKET_GROUP,
+        FORCE_BIND_SOCKET_MODE,
         FORCE_BIND_KEYS,
 };
 

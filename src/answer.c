@@ -85,6 +85,11 @@ void answer_refused_access(struct answerer *answerer, const struct target *targe
                 (void) listener_continue(target->listener, target->id);
 }
 
+static void observe(struct answerer *answerer, const struct target *target, const struct call *call) {
+        if (observe_call(answerer->observer, target, call) && answerer->tell_listening_process)
+                answerer->listening_process = process_of_thread(target->tid);
+}
+
 static void answer_call(struct answerer *answerer, const struct target *target, const struct call *call) {
         switch (call->kind) {
         case CALL_BIND:
@@ -124,7 +129,8 @@ void answer_one(struct answerer *answerer) {
                 (void) listener_answer(target.listener, target.id, r);
                 return;
         }
-        if (r >= 0 && call.kind == CALL_BIND && answer_unconcerned_bind(answerer, &target, &call))
+        if (r >= 0 && !answerer->observer && call.kind == CALL_BIND &&
+            answer_unconcerned_bind(answerer, &target, &call))
                 return;
         if (r >= 0 && call.kind == CALL_CONNECT && !awaits_unix_bind(answerer)) {
                 (void) listener_continue(target.listener, target.id);
@@ -137,6 +143,8 @@ void answer_one(struct answerer *answerer) {
                 (void) listener_answer(target.listener, target.id, -EACCES);
         else if (r < 0)
                 answer_refused_access(answerer, &target, "a system call", r);
+        else if (answerer->observer)
+                observe(answerer, &target, &call);
         else
                 answer_call(answerer, &target, &call);
         target_close(&target);

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "decide.h"
+#include "observe.h"
 #include "readiness.h"
 #include "real-bind.h"
 #include "socket-options.h"
@@ -32,6 +33,7 @@ struct passed_state {
 struct answerer {
         int listener;
         struct policy *policy;
+        struct observer *observer; /* who learns instead of deciding; NULL: nobody */
         struct readiness *readiness;
         struct passed_state *states; /* policy->n_passed */
         bool *told_not_adopted;      /* policy->n_rules: it was told that the rule could not adopt */

@@ -4,9 +4,12 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #include "explain.h"
 #include "launch.h"
+#include "learn.h"
 #include "log.h"
 #include "options.h"
 #include "passed-sockets.h"
@@ -48,6 +51,25 @@ static void complain_about_environment(int error) {
                             names ? names : "");
 }
 
+/* The socket that somebody who learns from a service (learn-unit.c) has connected to. NULL: nobody does. */
+static const struct passed_socket *find_learner(const struct passed_sockets *passed) {
+        for (size_t i = 0; i < passed->n_sockets; i++)
+                if (strcmp(passed->sockets[i].name, LEARN_SOCKET_UNIT) == 0)
+                        return &passed->sockets[i];
+        return NULL;
+}
+
+static int learn(struct launch *start, const struct passed_sockets *passed) {
+        const struct passed_socket *learner = find_learner(passed);
+
+        start->policy.n_passed = 0;
+        if (!learner)
+                return learn_program(start);
+        /* The connection waits; the service's next commands, or starts, meet none. */
+        start->report = accept4(learner->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        return launch(start);
+}
+
 static int run(const struct options *options, const struct passed_sockets *passed) {
         struct launch start = {
                 .policy = {.rules = options->rules,
@@ -59,6 +81,7 @@ static int run(const struct options *options, const struct passed_sockets *passe
                 .closing = options->closing,
                 .ready_mode = options->ready_mode,
                 .keep_fds = options->keep_fds,
+                .report = -1,
                 .argv0 = options->argv0,
                 .argv = options->argv,
         };
@@ -69,7 +92,7 @@ static int run(const struct options *options, const struct passed_sockets *passe
                 explain(&start.policy);
                 return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
         }
-        return launch(&start);
+        return options->learn ? learn(&start, passed) : launch(&start);
 }
 
 /* What we open must not come to lie on 0 to 2, where it would be taken for standard input or output. The
@@ -93,6 +116,12 @@ int main(int argc, char **argv) {
         r = options_parse(argc, argv, &options);
         if (r <= 0)
                 return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
+
+        if (options.unit) {
+                status = learn_unit(options.unit);
+                options_free(&options);
+                return status;
+        }
 
         r = passed_sockets_read(options.rules, options.n_rules, &passed);
         if (r < 0) {

@@ -63,6 +63,8 @@ static unsigned find_traps(const struct launch *launch) {
         bool tells = manager_listens() && ready_mode_tells_status(launch->ready_mode);
         unsigned traps = 0;
 
+        if (launch->report >= 0)
+                return TRAP_BIND_ALL | TRAP_LISTEN;
         if (policy->n_rules > 0 || (policy->automatic && (policy->n_passed > 0 || tells)))
                 traps |= binds_short_addresses(policy) ? TRAP_BIND_ALL : TRAP_BIND_IP;
         if (policy_adopts(policy) && (policy->n_passed > 0 || tells))
@@ -280,8 +282,10 @@ static int execute(const struct launch *launch) {
 int launch(const struct launch *launch) {
         unsigned traps = find_traps(launch);
         struct policy policy = launch->policy;
-        struct supervisor supervisor = {
-                .policy = &policy, .ready_mode = launch->ready_mode, .first_process = getpid()};
+        struct supervisor supervisor = {.policy = &policy,
+                                        .ready_mode = launch->ready_mode,
+                                        .report = launch->report,
+                                        .first_process = getpid()};
         _cleanup_close_ int ours = -1, theirs = -1;
         int r;
 

@@ -24,6 +24,7 @@ struct launch {
         struct closing closing;
         enum ready_mode ready_mode;
         bool keep_fds;
+        int report; /* where to report what is seen to (observe.h), to carry out no rules; -1: nowhere */
         const char *argv0; /* NULL: argv[0] */
         char **argv;
 };

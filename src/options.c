@@ -12,6 +12,8 @@
 
 static void print_help(void) {
         printf("force-bind [OPTIONS] [--] PROGRAM [ARGUMENT...]\n"
+               "force-bind --learn [--] PROGRAM [ARGUMENT...]\n"
+               "force-bind --learn --unit=SERVICE\n"
                "\n"
                "Makes a program that binds its own sockets socket-activated: it gets the sockets that\n"
                "systemd passed in the place of its own, binds elsewhere, or is refused.\n"
@@ -28,6 +30,11 @@ static void print_help(void) {
                "  ACTION  sd=N  sd=NAME  fd=N  IP  IP:PORT  :PORT  HOST:PORT  unix:PATH  allow\n"
                "          deny[:ERRNO]; several steps are separated by |, the first that can be\n"
                "          carried out is\n"
+               "\n"
+               "Learning:\n"
+               "      --learn           run the program as it is until it is up, print the drop-in that\n"
+               "                        makes its service socket-activated, and end it\n"
+               "      --unit=SERVICE    learn from this service, started by systemd for the time being\n"
                "\n"
                "Other options:\n"
                "      --ready=WHEN      send READY=1 to the service manager when sockets are ready:\n"
@@ -118,8 +125,30 @@ static bool adopts(const struct options *options) {
         return options->automatic;
 }
 
+static int check_learning(const struct options *options) {
+        if (options->unit && !options->learn) {
+                log_message(LOG_ERR, "--unit=%s says from whom to --learn, which is not given",
+                            options->unit);
+                return -EINVAL;
+        }
+        if (options->unit && options->argv[0]) {
+                log_message(LOG_ERR, "--unit=%s has a program of its own: expected no other", options->unit);
+                return -EINVAL;
+        }
+        if (options->learn && (options->n_rules > 0 || options->automatic || options->explain ||
+                               options->ready_mode != READY_NO)) {
+                log_message(LOG_ERR,
+                            "--learn runs the program as it is: expected no rules, no --auto, --ready= "
+                            "or --explain");
+                return -EINVAL;
+        }
+        return 0;
+}
+
 static int check(const struct options *options) {
-        if (!options->argv[0] && !options->explain) {
+        if (check_learning(options) < 0)
+                return -EINVAL;
+        if (!options->argv[0] && !options->explain && !options->unit) {
                 log_message(LOG_ERR, "expected a program to run; see force-bind --help");
                 return -EINVAL;
         }
@@ -139,6 +168,8 @@ static int read_options(int argc, char **argv, struct options *options) {
                 OPTION_KEEP_FDS,
                 OPTION_ARGV0,
                 OPTION_EXPLAIN,
+                OPTION_LEARN,
+                OPTION_UNIT,
                 OPTION_CLOSE_CALLS,
                 OPTION_CLOSE_FAMILIES,
                 OPTION_CLOSE_CAPABILITIES,
@@ -152,6 +183,8 @@ static int read_options(int argc, char **argv, struct options *options) {
                 {"keep-fds", no_argument, NULL, OPTION_KEEP_FDS},
                 {"argv0", required_argument, NULL, OPTION_ARGV0},
                 {"explain", no_argument, NULL, OPTION_EXPLAIN},
+                {"learn", no_argument, NULL, OPTION_LEARN},
+                {"unit", required_argument, NULL, OPTION_UNIT},
                 {"close-calls", required_argument, NULL, OPTION_CLOSE_CALLS},
                 {"close-families", required_argument, NULL, OPTION_CLOSE_FAMILIES},
                 {"close-capabilities", required_argument, NULL, OPTION_CLOSE_CAPABILITIES},
@@ -190,6 +223,12 @@ static int read_options(int argc, char **argv, struct options *options) {
                         break;
                 case OPTION_EXPLAIN:
                         options->explain = true;
+                        break;
+                case OPTION_LEARN:
+                        options->learn = true;
+                        break;
+                case OPTION_UNIT:
+                        options->unit = optarg;
                         break;
                 case OPTION_CLOSE_CALLS:
                         r = check_closing("--close-calls", optarg,

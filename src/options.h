@@ -15,6 +15,8 @@ struct options {
         bool automatic;
         bool keep_fds;
         bool explain;
+        bool learn;
+        const char *unit; /* to learn from; NULL: from the program */
         struct closing closing;
         enum ready_mode ready_mode;
         const char *argv0;

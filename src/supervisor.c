@@ -26,9 +26,13 @@
 /* A daemon that forks twice on its way into the background is done with it after this long. */
 #define SETTLE_MS 200
 
+/* How often to look which sockets are open while learning */
+#define OBSERVE_MS 100
+
 struct running {
         const struct supervisor *supervisor;
         struct answerer answerer;
+        struct observer observer;
         struct readiness readiness;
         int channel; /* closes when the program is executed; -1 then */
         int first_process_fd;
@@ -64,7 +68,7 @@ static void ignore_signals(void) {
 }
 
 static bool is_needed(const struct supervisor *supervisor, int fd, int channel) {
-        if (fd == channel || fd <= STDERR_FILENO)
+        if (fd == channel || fd == supervisor->report || fd <= STDERR_FILENO)
                 return true;
         for (size_t i = 0; i < supervisor->policy->n_passed; i++)
                 if (supervisor->policy->passed[i].fd == fd)
@@ -79,12 +83,14 @@ static int compare_ints(const void *a, const void *b) {
 /* Closes what the target has open and we do not need: somebody may wait for its end. */
 static void close_others(const struct supervisor *supervisor, int channel) {
         size_t n_passed = supervisor->policy->n_passed, n = 0;
-        _cleanup_free_ int *kept = calloc(n_passed + 1, sizeof(*kept));
+        _cleanup_free_ int *kept = calloc(n_passed + 2, sizeof(*kept));
         unsigned first = STDERR_FILENO + 1;
 
         if (!kept)
                 return;
         kept[n++] = channel;
+        if (supervisor->report > STDERR_FILENO)
+                kept[n++] = supervisor->report;
         for (size_t i = 0; i < n_passed; i++)
                 if (supervisor->policy->passed[i].fd > STDERR_FILENO)
                         kept[n++] = supervisor->policy->passed[i].fd;
@@ -192,7 +198,7 @@ static bool serves_something(const struct running *running) {
         for (size_t i = 0; i < policy->n_passed; i++)
                 if (policy->passed[i].used)
                         return true;
-        return running->readiness.n_bound > 0;
+        return running->readiness.n_bound > 0 || running->observer.observation.n > 0;
 }
 
 /* The first process of a Type=forking service ends when its daemon is up; PID 1 cannot guess which of the
@@ -294,8 +300,10 @@ static int poll_timeout(const struct running *running) {
         if (deadline == 0 || (running->settle_deadline != 0 && running->settle_deadline < deadline))
                 deadline = running->settle_deadline;
         if (deadline == 0)
-                return -1;
+                return running->answerer.observer ? OBSERVE_MS : -1;
         left = deadline - now_ms();
+        if (running->answerer.observer && left > OBSERVE_MS)
+                left = OBSERVE_MS;
         return left > 0 ? (int) left : 0;
 }
 
@@ -322,6 +330,8 @@ static void loop(struct running *running) {
                                 running->parked_deadline = now_ms() + PARKED_PATIENCE_MS;
                         tell_readiness(running);
                 }
+                if (running->answerer.observer)
+                        observer_update(running->answerer.observer);
                 if (fds[1].revents != 0)
                         handle_channel(running);
                 if (fds[2].revents != 0)
@@ -370,6 +380,12 @@ static int start(struct running *running, int channel) {
         if (!running->readiness.rule_met || !running->answerer.states || !running->answerer.told_not_adopted)
                 return -ENOMEM;
         read_paths(&running->answerer);
+        if (supervisor->report >= 0) {
+                r = observer_init(&running->observer, supervisor->report);
+                if (r < 0)
+                        return r;
+                running->answerer.observer = &running->observer;
+        }
 
         r = channel_send(channel, CHANNEL_ALIVE, -1);
         if (r >= 0 && send(channel, &pid, sizeof(pid), MSG_NOSIGNAL) < 0)

@@ -11,6 +11,7 @@
 struct supervisor {
         struct policy *policy;
         enum ready_mode ready_mode;
+        int report; /* where to report what is seen to (observe.h), to carry out no rules; -1: nowhere */
         pid_t first_process; /* that force-bind was started as, and the program is executed in */
 };
 

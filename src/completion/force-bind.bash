@@ -3,7 +3,7 @@
 
 _force_bind() {
         local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} i
-        local options='--map= --bind= --deny --auto --ready= --keep-fds --argv0= --explain --verbose --quiet --debug
+        local options='--map= --bind= --deny --auto --ready= --keep-fds --argv0= --explain --learn --unit= --verbose --quiet --debug
                        --close-calls= --close-families= --close-capabilities=
                        --help --version -m -b -d -a -v -q -D -h -V'
 
@@ -14,7 +14,7 @@ _force_bind() {
                         _command_offset $((i + 1))
                         return
                         ;;
-                -m | -b | --map | --bind | --argv0 | --ready | --close-calls | --close-families | --close-capabilities) ((i++)) ;;
+                -m | -b | --map | --bind | --argv0 | --ready | --unit | --close-calls | --close-families | --close-capabilities) ((i++)) ;;
                 = | -*) [[ ${COMP_WORDS[i]} == = ]] && ((i++)) ;;
                 *)
                         _command_offset "$i"
@@ -32,6 +32,8 @@ _force_bind() {
         --close-families) COMPREPLY=($(compgen -W 'AF_UNIX AF_INET AF_INET6 AF_NETLINK' -- "$current")) ;;
         --close-capabilities) COMPREPLY=($(compgen -W 'CAP_SYS_PTRACE CAP_SETPCAP' -- "$current")) ;;
         --ready) COMPREPLY=($(compgen -W 'listen bind exec status no' -- "$current")) ;;
+        --unit) COMPREPLY=($(compgen -W "$(systemctl list-unit-files --type=service --no-legend 2>/dev/null |
+                                           while read -r unit _; do echo "$unit"; done)" -- "$current")) ;;
         -m | --map | --argv0 | --close-calls) ;;
         -b | --bind) COMPREPLY=($(compgen -W 'sd=0 allow deny' -- "$current")) ;;
         *)
