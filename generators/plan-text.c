@@ -63,6 +63,13 @@ static void write_socket_names(FILE *out, const char *key, const struct plan *pl
         }
 }
 
+/* Of a service that forks, the manager learns the main process by PIDFile= better than from us; a oneshot's
+ * end is that of its commands, and it would wait for a process that they leave behind. */
+static bool keeps_main_process(const struct planning *planning) {
+        return strcmp(planning->type, "oneshot") == 0 ||
+               (strcmp(planning->type, "forking") == 0 && planning->service->keys[SERVICE_PID_FILE].value);
+}
+
 static int make_options(const struct planning *planning, char *extra[static 4], struct options *ret) {
         const struct setting_list *rules = &planning->service->rules;
         const struct amendments *amendments = &planning->amendments;
@@ -88,6 +95,8 @@ static int make_options(const struct planning *planning, char *extra[static 4], 
                 r = format_text(&extra[3], "--close-capabilities=%s", amendments->close_capabilities);
         if (strcmp(planning->ready, "no") != 0)
                 options.words[options.n++] = extra[0];
+        if (keeps_main_process(planning))
+                options.words[options.n++] = "--no-main-pid";
         if (planning->keep_fds)
                 options.words[options.n++] = "--keep-fds";
         if (planning->verbose)

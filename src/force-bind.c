@@ -80,6 +80,7 @@ static int run(const struct options *options, const struct passed_sockets *passe
                 .passed = passed,
                 .closing = options->closing,
                 .ready_mode = options->ready_mode,
+                .no_main_pid = options->no_main_pid,
                 .keep_fds = options->keep_fds,
                 .report = -1,
                 .argv0 = options->argv0,

@@ -285,6 +285,7 @@ int launch(const struct launch *launch) {
         struct supervisor supervisor = {.policy = &policy,
                                         .ready_mode = launch->ready_mode,
                                         .report = launch->report,
+                                        .no_main_pid = launch->no_main_pid,
                                         .first_process = getpid()};
         _cleanup_close_ int ours = -1, theirs = -1;
         int r;

@@ -23,6 +23,7 @@ struct launch {
         const struct passed_sockets *passed;
         struct closing closing;
         enum ready_mode ready_mode;
+        bool no_main_pid;
         bool keep_fds;
         int report; /* where to report what is seen to (observe.h), to carry out no rules; -1: nowhere */
         const char *argv0; /* NULL: argv[0] */

@@ -40,6 +40,7 @@ static void print_help(void) {
                "      --ready=WHEN      send READY=1 to the service manager when sockets are ready:\n"
                "                        listen, bind, exec or no (default); status: never, but\n"
                "                        STATUS= tells of the sockets\n"
+               "      --no-main-pid     do not tell the service manager of a new main process\n"
                "      --keep-fds        leave passed sockets and LISTEN_* to the program as well\n"
                "      --argv0=NAME      the program's argv[0]\n"
                "      --close-calls=CALL[,CALL...][:ERRNO]\n"
@@ -165,6 +166,7 @@ static int check(const struct options *options) {
 static int read_options(int argc, char **argv, struct options *options) {
         enum {
                 OPTION_READY = 256,
+                OPTION_NO_MAIN_PID,
                 OPTION_KEEP_FDS,
                 OPTION_ARGV0,
                 OPTION_EXPLAIN,
@@ -180,6 +182,7 @@ static int read_options(int argc, char **argv, struct options *options) {
                 {"deny", no_argument, NULL, 'd'},
                 {"auto", no_argument, NULL, 'a'},
                 {"ready", required_argument, NULL, OPTION_READY},
+                {"no-main-pid", no_argument, NULL, OPTION_NO_MAIN_PID},
                 {"keep-fds", no_argument, NULL, OPTION_KEEP_FDS},
                 {"argv0", required_argument, NULL, OPTION_ARGV0},
                 {"explain", no_argument, NULL, OPTION_EXPLAIN},
@@ -214,6 +217,9 @@ static int read_options(int argc, char **argv, struct options *options) {
                         break;
                 case OPTION_READY:
                         r = parse_ready_mode(optarg, &options->ready_mode);
+                        break;
+                case OPTION_NO_MAIN_PID:
+                        options->no_main_pid = true;
                         break;
                 case OPTION_KEEP_FDS:
                         options->keep_fds = true;

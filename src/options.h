@@ -13,6 +13,7 @@ struct options {
         struct rule *rules;
         size_t n_rules;
         bool automatic;
+        bool no_main_pid;
         bool keep_fds;
         bool explain;
         bool learn;

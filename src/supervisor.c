@@ -39,7 +39,7 @@ struct running {
         bool executed; /* the program */
         bool first_process_gone;
         bool manager_listens;
-        bool ready_sent, main_process_sent;
+        bool ready_sent, main_process_sent; /* or not to be sent */
         char last_status[READINESS_STATUS_MAX];
         /* In ms of CLOCK_MONOTONIC; 0: nothing to wait for */
         int64_t parked_deadline;
@@ -288,7 +288,8 @@ static void handle_channel(struct running *running) {
 
 static void handle_first_process_end(struct running *running) {
         running->first_process_gone = true;
-        running->settle_deadline = running->manager_listens ? now_ms() + SETTLE_MS : 0;
+        if (running->manager_listens && !running->main_process_sent)
+                running->settle_deadline = now_ms() + SETTLE_MS;
         replace_fd(&running->first_process_fd, -1);
         log_release_stderr();
 }
@@ -374,7 +375,8 @@ static int start(struct running *running, int channel) {
         running->answerer.states = calloc(supervisor->policy->n_passed + 1, sizeof(struct passed_state));
         running->answerer.told_not_adopted = calloc(supervisor->policy->n_rules + 1, sizeof(bool));
         running->manager_listens = manager_listens();
-        running->answerer.tell_listening_process = running->manager_listens;
+        running->main_process_sent = supervisor->no_main_pid;
+        running->answerer.tell_listening_process = running->manager_listens && !supervisor->no_main_pid;
         readiness_init(&running->readiness, supervisor->ready_mode, supervisor->policy,
                        calloc(supervisor->policy->n_rules + 1, sizeof(bool)));
         if (!running->readiness.rule_met || !running->answerer.states || !running->answerer.told_not_adopted)

@@ -12,6 +12,7 @@ struct supervisor {
         struct policy *policy;
         enum ready_mode ready_mode;
         int report; /* where to report what is seen to (observe.h), to carry out no rules; -1: nowhere */
+        bool no_main_pid;    /* the service manager knows the main process by other means */
         pid_t first_process; /* that force-bind was started as, and the program is executed in */
 };
 

@@ -45,6 +45,11 @@ class Units:
             self.written.append(name)
         self.machine.systemctl("daemon-reload")
 
+    def mask(self, name):
+        self.machine.run("ln", "-s", "/dev/null", "/etc/systemd/system/" + name)
+        self.written.append(name)
+        self.machine.systemctl("daemon-reload")
+
     def remove(self, *names):
         for name in names:
             self.machine.run("rm", "-f", "/etc/systemd/system/" + name)
@@ -343,9 +348,7 @@ def test_one_service_can_be_switched_off(machine, units, off):
 
 def test_service_started_without_its_socket_really_binds(machine, units):
     units(SIMPLE)
-    machine.run("ln", "-s", "/dev/null", "/etc/systemd/system/test-a.socket")
-    units.written.append("test-a.socket")
-    machine.systemctl("daemon-reload")
+    units.mask("test-a.socket")
     machine.systemctl("start", "test-a.service")
     assert ask(machine, 7100) == machine.show("test-a.service", "MainPID")
     assert machine.show("test-a.service", "StatusText") == "0 sockets adopted, 0 bound"
