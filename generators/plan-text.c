@@ -169,6 +169,11 @@ int plan_write_dropin(const struct planning *planning, struct plan *plan) {
                 fputc('\n', out);
                 write_syslog_identifier(out, planning);
                 write_notification(out, planning);
+                /* systemd-sysv-generator knows no main process, and says yes: the service would stay active
+                 * when its daemon has died, and clients would wait for ever. */
+                if (planning->service->init_script == INIT_SCRIPT_FOUND &&
+                    !planning->service->keys[SERVICE_REMAIN_AFTER_EXIT].value)
+                        fputs("RemainAfterExit=no\n", out);
                 fputs(planning->amendments.settings, out);
         }
         if (out && fclose(out) != 0)

@@ -193,12 +193,14 @@ static int check_unit(const struct planning *planning) {
                               "unknown setting %s: expected Rule, Auto, Listen, Ready, Strict, KeepFds, "
                               "Verbose, SocketUser, SocketGroup or SocketMode",
                               service->unknown.value);
-        if (!service->fragment)
+        if (service->init_script == INIT_SCRIPT_IGNORED)
                 return refuse(
                         planning, NULL,
-                        "%s has no unit file; if it is made from an init script, give it a unit file of its "
-                        "own in /etc/systemd/system, with the script's command in ExecStart=",
+                        "%s has an init script, but no systemd-sysv-generator makes a service of it here; "
+                        "give it a unit file in /etc/systemd/system",
                         service->name);
+        if (!service->fragment && service->init_script == INIT_SCRIPT_NONE)
+                return refuse(planning, NULL, "%s has no unit file", service->name);
         if (service->malformed)
                 return refuse(planning, NULL, "systemd refuses to load %s", service->fragment->file.path);
         return 1;

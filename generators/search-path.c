@@ -135,7 +135,7 @@ static void leave_out(struct search_path *path, const char *const *outputs, size
 
 int search_path_read(bool user, const char *const *outputs, size_t n_outputs, struct search_path *ret) {
         const char *value = getenv("SYSTEMD_UNIT_PATH");
-        struct search_path path = {};
+        struct search_path path = {.user = user};
         int r = 0;
 
         if (value && *value != '\0')

@@ -10,6 +10,7 @@
 struct search_path {
         char **directories;
         size_t n;
+        bool user; /* of a user's manager */
 };
 
 /* From SYSTEMD_UNIT_PATH, or the manager's own list; outputs are the directories that generators write to.

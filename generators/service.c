@@ -181,6 +181,7 @@ static const struct {
         {"SystemCallErrorNumber", SERVICE_SYSTEM_CALL_ERROR},
         {"User", SERVICE_USER},
         {"DynamicUser", SERVICE_DYNAMIC_USER},
+        {"RemainAfterExit", SERVICE_REMAIN_AFTER_EXIT},
 };
 
 static const struct {
@@ -379,6 +380,22 @@ static int keep_names(struct service *service, const struct dropin_list *dropins
         return 0;
 }
 
+/* The settings of the unit that another generator makes from an init script */
+static int apply_init_script(struct service *service) {
+        struct unit_file unit;
+        int r = init_script_read(service->name, &unit);
+
+        if (r < 0)
+                return r;
+        service->init_script = (enum init_script_state) r;
+        if (service->init_script != INIT_SCRIPT_FOUND)
+                return 0;
+        r = apply_file(service, &unit, false);
+        free(unit.text);
+        free(unit.path);
+        return r;
+}
+
 static int read_all(struct unit_index *index, char *const *sockets, size_t n_sockets,
                     struct service *service) {
         struct dropin_list dropins;
@@ -391,7 +408,8 @@ static int read_all(struct unit_index *index, char *const *sockets, size_t n_soc
                 r = apply_file(service, &service->fragment->file, false);
                 service->masked = service->fragment->file.empty;
                 service->malformed = r == -EBADMSG || service->fragment->file.too_large;
-        }
+        } else if (r >= 0 && !index->path->user)
+                r = apply_init_script(service);
         if (r == -ENOMEM)
                 return r;
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "init-script.h"
 #include "unit-index.h"
 
 /* The name of the drop-in that we write, unless another one sorts behind it */
@@ -41,6 +42,7 @@ enum service_key {
         SERVICE_SYSTEM_CALL_ERROR,
         SERVICE_USER,
         SERVICE_DYNAMIC_USER,
+        SERVICE_REMAIN_AFTER_EXIT,
         SERVICE_KEYS,
 };
 
@@ -73,7 +75,8 @@ enum force_bind_key {
 
 struct service {
         const char *name;
-        struct unit_entry *fragment; /* NULL: has no unit file */
+        struct unit_entry *fragment;        /* NULL: has no unit file */
+        enum init_script_state init_script; /* where it has none */
         bool masked;
         bool malformed; /* systemd refuses to load the unit */
         struct setting keys[SERVICE_KEYS];

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The generator, without a manager: each folder of tests/generator is a case. It holds a tree as the generator would
-meet it (etc/, run/ and usr/ stand for /etc/systemd/system, /run/systemd/system and /usr/lib/systemd/system), in
-expected/ what it must write, and in expected.log what it must say. make.sh, if there is one, makes what git does not
+meet it (etc/, run/ and usr/ stand for /etc/systemd/system, /run/systemd/system and /usr/lib/systemd/system, init.d/ for
+/etc/init.d), in expected/ what it must write, and in expected.log what it must say. make.sh, if there is one, makes what git does not
 keep well: it is run in a copy of the case.
 
 FORCE_BIND_WRITE_EXPECTED=1 writes what the generator does now, to be read before it is committed.
@@ -22,7 +22,7 @@ def generate(tree, output, **environment):
     path = ":".join(str(tree / name) for name in ("etc", "run", "usr"))
     output.mkdir()
     result = subprocess.run([harness.GENERATOR, str(output)], capture_output=True, text=True, errors="replace", timeout=60,
-                            env={"SYSTEMD_UNIT_PATH": path, "SYSTEMD_SCOPE": "system", "PATH": os.environ["PATH"], **environment})
+                            env={"SYSTEMD_UNIT_PATH": path, "SYSTEMD_SYSVINIT_PATH": str(tree / "init.d"), "SYSTEMD_SCOPE": "system", "PATH": os.environ["PATH"], **environment})
     assert result.returncode == 0
     return result.stderr.replace(str(tree) + "/", "").replace("force-bind-generator: ", "")
 
