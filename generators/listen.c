@@ -98,6 +98,7 @@ const char *listen_parse(const char *text, const char *checked, struct listen_ad
         ret->dual_stack = is_port(rest);
         if (!ret->dual_stack && !is_ip_and_port(rest, &family, &any))
                 return ADDRESS_EXPECTED;
+        ret->ip = true;
         ret->only_ipv6 = family == AF_INET6 && any;
         ret->any = ret->dual_stack || any;
         return NULL;

@@ -9,6 +9,7 @@
 
 struct listen_address {
         bool datagram;
+        bool ip;
         bool only_ipv6;      /* [::]:PORT, which must not take IPv4 as well */
         bool dual_stack;     /* a port alone, which must */
         bool any;            /* the wildcard of one family or of both */

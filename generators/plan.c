@@ -87,6 +87,13 @@ static int read_listen(struct planning *planning) {
                 if (message && certain)
                         return refuse(planning, &listen->settings[i], "Listen=%s: %s",
                                       listen->settings[i].value, message);
+                if (planning->listen[i].ip && !sandbox_allows_family(planning->service, "AF_INET") &&
+                    !sandbox_allows_family(planning->service, "AF_INET6"))
+                        return refuse(
+                                planning, &listen->settings[i],
+                                "Listen=%s: RestrictAddressFamilies= does not let the program make the "
+                                "socket in whose place it would get this one; it needs AF_INET or AF_INET6",
+                                listen->settings[i].value);
         }
         return 1;
 }

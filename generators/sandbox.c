@@ -49,9 +49,6 @@ static int any_word(const struct setting *setting, bool (*matches)(const char *w
 }
 
 /* Whether the list, an allow-list unless its first setting begins with "~", lets through what matches() says
- * is meant. */
-
-/* Whether the list, an allow-list unless its first setting begins with "~", lets through what matches() says
  * is meant. by_default: an allow-list does, unless it says otherwise. */
 static bool list_allows(const struct setting_list *list, bool by_default,
                         bool (*matches)(const char *word, const void *argument), const void *argument) {
@@ -144,7 +141,7 @@ static void amend_capabilities(const struct service *service, FILE *settings,
         }
 }
 
-static bool family_allowed(const struct service *service, const char *family) {
+bool sandbox_allows_family(const struct service *service, const char *family) {
         const struct setting_list *families = &service->lists[LIST_ADDRESS_FAMILIES];
 
         return list_allows(families, false, is_same_word, family);
@@ -204,7 +201,7 @@ int sandbox_amend(const struct service *service, const char *helper, bool notifi
         if (settings && calls) {
                 amend_calls(service, settings, calls);
                 amend_capabilities(service, settings, &amendments);
-                if (notifies && !family_allowed(service, "AF_UNIX")) {
+                if (notifies && !sandbox_allows_family(service, "AF_UNIX")) {
                         fputs("RestrictAddressFamilies=AF_UNIX\n", settings);
                         amendments.close_families = "AF_UNIX";
                 }

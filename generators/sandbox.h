@@ -20,4 +20,6 @@ struct amendments {
  * helper has to reach the service manager. */
 int sandbox_amend(const struct service *service, const char *helper, bool notifies, struct amendments *ret,
                   const char **ret_message);
+/* Whether the service may make sockets of this family, "AF_INET" */
+bool sandbox_allows_family(const struct service *service, const char *family);
 void amendments_free(struct amendments *amendments);
