@@ -58,10 +58,24 @@ static int add_inherited(struct passed_sockets *passed, const struct rule *rules
         return r;
 }
 
+/* With PrivatePIDs=, the manager names the process by what it was outside of its PID namespace: in
+ * LISTEN_PID (systemd 257), in LISTEN_PIDFDID (262). If it calls the process that it has executed the same,
+ * and that is PID 1, we are meant. */
+static void correct_listen_pid(void) {
+        const char *listen_pid = getenv("LISTEN_PID"), *executed = getenv("SYSTEMD_EXEC_PID");
+
+        if (getpid() != 1 || !listen_pid || !executed || strcmp(listen_pid, executed) != 0)
+                return;
+        (void) setenv("LISTEN_PID", "1", true);
+        (void) unsetenv("LISTEN_PIDFDID");
+}
+
 int passed_sockets_read(const struct rule *rules, size_t n_rules, struct passed_sockets *ret) {
         struct passed_sockets passed = {};
-        int n = sd_listen_fds_with_names(0, &passed.names), r = 0;
+        int n, r = 0;
 
+        correct_listen_pid();
+        n = sd_listen_fds_with_names(0, &passed.names);
         if (n < 0)
                 return n == -ENOMEM || n == -EBADF ? n : -EINVAL;
         passed.n_passed = (unsigned) n;
