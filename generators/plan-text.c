@@ -142,6 +142,16 @@ static void write_notification(FILE *out, const struct planning *planning) {
                 fputs("NotifyAccess=all\n", out);
 }
 
+/* Where the manager does not wait for all processes before a service counts as stopped, the supervisor would
+ * be found left over by the next start (process), or be killed before it has cleaned up (mixed). */
+static void write_wait(FILE *out, const struct planning *planning) {
+        static const char *const impatient[] = {"process", "mixed", "none", NULL};
+        const char *mode = planning->service->keys[SERVICE_KILL_MODE].value;
+
+        if (mode && is_one_of(mode, impatient))
+                fprintf(out, "ExecStopPost=-+%s --await-end\n", planning->helper);
+}
+
 int plan_write_dropin(const struct planning *planning, struct plan *plan) {
         char *extra[4] = {};
         struct options options = {};
@@ -174,6 +184,7 @@ int plan_write_dropin(const struct planning *planning, struct plan *plan) {
                 if (planning->service->init_script == INIT_SCRIPT_FOUND &&
                     !planning->service->keys[SERVICE_REMAIN_AFTER_EXIT].value)
                         fputs("RemainAfterExit=no\n", out);
+                write_wait(out, planning);
                 fputs(planning->amendments.settings, out);
         }
         if (out && fclose(out) != 0)

@@ -182,6 +182,7 @@ static const struct {
         {"User", SERVICE_USER},
         {"DynamicUser", SERVICE_DYNAMIC_USER},
         {"RemainAfterExit", SERVICE_REMAIN_AFTER_EXIT},
+        {"KillMode", SERVICE_KILL_MODE},
 };
 
 static const struct {
@@ -214,15 +215,20 @@ static const struct {
         {"SocketMode", FORCE_BIND_SOCKET_MODE},
 };
 
-/* systemd ignores a Type= that it does not know; notify-reload is known from 253 on. */
-static const char *const service_types[] = {"simple", "exec",   "forking", "oneshot",
-                                            "dbus",   "notify", "idle",    "notify-reload"};
+/* systemd ignores a Type= or KillMode= that it does not know; notify-reload is known from 253 on. */
+static const char *const service_types[] = {"simple", "exec", "forking",       "oneshot", "dbus",
+                                            "notify", "idle", "notify-reload", NULL};
+static const char *const kill_modes[] = {"", "control-group", "process", "mixed", "none", NULL};
 
-static bool is_service_type(const char *value) {
-        for (size_t i = 0; i < ELEMENTSOF(service_types); i++)
-                if (strcmp(value, service_types[i]) == 0)
+static bool is_known_value(enum service_key slot, const char *value) {
+        const char *const *known = slot == SERVICE_TYPE        ? service_types
+                                   : slot == SERVICE_KILL_MODE ? kill_modes
+                                                               : NULL;
+
+        for (; known && *known; known++)
+                if (strcmp(value, *known) == 0)
                         return true;
-        return false;
+        return !known;
 }
 
 static void clear(struct setting *setting) {
@@ -295,7 +301,7 @@ static int apply_service(struct service *service, const struct assignment *assig
                          struct origin origin) {
         for (size_t i = 0; i < ELEMENTSOF(service_keys); i++)
                 if (strcmp(assignment->key, service_keys[i].key) == 0) {
-                        if (service_keys[i].slot == SERVICE_TYPE && !is_service_type(assignment->value))
+                        if (!is_known_value(service_keys[i].slot, assignment->value))
                                 return 0;
                         return set(&service->keys[service_keys[i].slot], assignment->value, origin);
                 }

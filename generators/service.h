@@ -43,6 +43,7 @@ enum service_key {
         SERVICE_USER,
         SERVICE_DYNAMIC_USER,
         SERVICE_REMAIN_AFTER_EXIT,
+        SERVICE_KILL_MODE,
         SERVICE_KEYS,
 };
 

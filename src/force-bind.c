@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "await-end.h"
 #include "explain.h"
 #include "launch.h"
 #include "learn.h"
@@ -117,6 +118,11 @@ int main(int argc, char **argv) {
         r = options_parse(argc, argv, &options);
         if (r <= 0)
                 return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
+        if (options.await_end) {
+                await_end();
+                options_free(&options);
+                return EXIT_SUCCESS;
+        }
 
         if (options.unit) {
                 status = learn_unit(options.unit);

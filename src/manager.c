@@ -9,9 +9,6 @@
 
 #include "util.h"
 
-/* Processes of one cgroup that are looked at */
-#define MEMBERS_MAX 4096
-
 bool manager_listens(void) {
         return getenv("NOTIFY_SOCKET") != NULL;
 }
@@ -26,6 +23,7 @@ static FILE *open_own_cgroup(void) {
         char line[4096], path[4200];
         FILE *file = fopen("/proc/self/cgroup", "re");
         bool found = false;
+        size_t length;
 
         if (!file)
                 return NULL;
@@ -36,8 +34,25 @@ static FILE *open_own_cgroup(void) {
         if (!found)
                 return NULL;
         line[strcspn(line, "\n")] = '\0';
+        /* Where ExecStopPost= of a service with Delegate=yes runs, beside the service */
+        length = strlen(line);
+        if (length >= strlen("/.control") && strcmp(line + length - strlen("/.control"), "/.control") == 0)
+                line[length - strlen("/.control")] = '\0';
         (void) snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cgroup.procs", line + 3);
         return fopen(path, "re");
+}
+
+size_t manager_find_members(pid_t members[static MANAGER_MEMBERS_MAX]) {
+        FILE *file = open_own_cgroup();
+        size_t n = 0;
+
+        if (!file)
+                return 0;
+        while (n < MANAGER_MEMBERS_MAX && fscanf(file, "%d", &members[n]) == 1)
+                if (members[n] != getpid())
+                        n++;
+        (void) fclose(file);
+        return n;
 }
 
 /* The parent and the start time (in clock ticks) from /proc/PID/stat; false if the process is gone or a
@@ -79,19 +94,10 @@ pid_t manager_listening_process(pid_t listening_process) {
 }
 
 pid_t manager_find_main_process(void) {
-        pid_t members[MEMBERS_MAX];
+        pid_t members[MANAGER_MEMBERS_MAX];
         unsigned long long start, first_start = 0;
         pid_t parent, found = 0;
-        size_t n = 0;
-        FILE *file;
-
-        file = open_own_cgroup();
-        if (!file)
-                return 0;
-        while (n < MEMBERS_MAX && fscanf(file, "%d", &members[n]) == 1)
-                if (members[n] != getpid())
-                        n++;
-        (void) fclose(file);
+        size_t n = manager_find_members(members);
 
         for (size_t i = 0; i < n; i++)
                 if (read_stat(members[i], &parent, &start) && !is_member(members, n, parent) &&

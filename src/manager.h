@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the service manager is told (sd_notify(3)): READY=1, STATUS=, MAINPID=. */
+/* What the service manager is told (sd_notify(3)): READY=1, STATUS=, MAINPID=; and the control group that it
+ * made for the service. */
 
 #include <stdbool.h>
 #include <sys/types.h>
+
+/* Processes of one control group that are looked at */
+#define MANAGER_MEMBERS_MAX 4096
 
 /* There is a service manager that wants to know. */
 bool manager_listens(void);
@@ -19,3 +23,6 @@ pid_t manager_listening_process(pid_t listening_process);
 
 /* Where that one is gone: the oldest process of our cgroup whose parent is not in it. 0: none found. */
 pid_t manager_find_main_process(void);
+
+/* The other processes of our control group. Returns how many there are, 0 if that cannot be found out. */
+size_t manager_find_members(pid_t members[static MANAGER_MEMBERS_MAX]);

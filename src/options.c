@@ -48,6 +48,8 @@ static void print_help(void) {
                "      --close-capabilities=CAPABILITY[,CAPABILITY...]\n"
                "                        what a sandbox was opened for force-bind is closed again for the\n"
                "                        program\n"
+               "      --await-end       wait until the supervisor of a program that has ended is gone; run\n"
+               "                        nothing; for ExecStopPost=\n"
                "      --explain         print the rules, the passed sockets, and which meets which; run\n"
                "                        nothing\n"
                "  -v, --verbose         one line for each decision\n"
@@ -149,7 +151,7 @@ static int check_learning(const struct options *options) {
 static int check(const struct options *options) {
         if (check_learning(options) < 0)
                 return -EINVAL;
-        if (!options->argv[0] && !options->explain && !options->unit) {
+        if (!options->argv[0] && !options->explain && !options->unit && !options->await_end) {
                 log_message(LOG_ERR, "expected a program to run; see force-bind --help");
                 return -EINVAL;
         }
@@ -172,6 +174,7 @@ static int read_options(int argc, char **argv, struct options *options) {
                 OPTION_EXPLAIN,
                 OPTION_LEARN,
                 OPTION_UNIT,
+                OPTION_AWAIT_END,
                 OPTION_CLOSE_CALLS,
                 OPTION_CLOSE_FAMILIES,
                 OPTION_CLOSE_CAPABILITIES,
@@ -188,6 +191,7 @@ static int read_options(int argc, char **argv, struct options *options) {
                 {"explain", no_argument, NULL, OPTION_EXPLAIN},
                 {"learn", no_argument, NULL, OPTION_LEARN},
                 {"unit", required_argument, NULL, OPTION_UNIT},
+                {"await-end", no_argument, NULL, OPTION_AWAIT_END},
                 {"close-calls", required_argument, NULL, OPTION_CLOSE_CALLS},
                 {"close-families", required_argument, NULL, OPTION_CLOSE_FAMILIES},
                 {"close-capabilities", required_argument, NULL, OPTION_CLOSE_CAPABILITIES},
@@ -235,6 +239,9 @@ static int read_options(int argc, char **argv, struct options *options) {
                         break;
                 case OPTION_UNIT:
                         options->unit = optarg;
+                        break;
+                case OPTION_AWAIT_END:
+                        options->await_end = true;
                         break;
                 case OPTION_CLOSE_CALLS:
                         r = check_closing("--close-calls", optarg,

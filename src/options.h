@@ -18,6 +18,7 @@ struct options {
         bool explain;
         bool learn;
         const char *unit; /* to learn from; NULL: from the program */
+        bool await_end;
         struct closing closing;
         enum ready_mode ready_mode;
         const char *argv0;
