@@ -321,6 +321,14 @@ static int write_sockets(const struct planning *planning, struct plan *plan) {
         return 1;
 }
 
+/* The prefix "!" leaves a change of the user to the program. */
+static bool keeps_root(const struct planning *planning) {
+        for (size_t i = 0; i < planning->n_commands; i++)
+                if (strchr(planning->commands[i].prefixes, '!'))
+                        return true;
+        return false;
+}
+
 int plan_make(const struct unit_index *index, const struct service *service, const char *helper,
               struct plan *ret) {
         struct planning planning = {.index = index, .service = service, .helper = helper, .ready = "no"};
@@ -330,8 +338,8 @@ int plan_make(const struct unit_index *index, const struct service *service, con
 
         r = read_settings(&planning);
         if (r > 0) {
-                r = sandbox_amend(service, helper, strcmp(planning.ready, "no") != 0, &planning.amendments,
-                                  &message);
+                r = sandbox_amend(service, helper, strcmp(planning.ready, "no") != 0, keeps_root(&planning),
+                                  &planning.amendments, &message);
                 r = r == -EINVAL ? refuse(&planning, NULL, "%s", message) : r < 0 ? r : 1;
         }
         if (r > 0)

@@ -123,14 +123,15 @@ static bool has_capability(const struct setting_list *set, const char *capabilit
 
 /* A service that starts as root may change its user and bind then. The supervisor can look into it all the
  * same with CAP_SYS_PTRACE, which the target loses again, for which it takes CAP_SETPCAP. */
-static void amend_capabilities(const struct service *service, FILE *settings,
+static void amend_capabilities(const struct service *service, bool keeps_root, FILE *settings,
                                struct amendments *amendments) {
         const struct setting_list *set = &service->lists[LIST_CAPABILITIES];
         const char *user = service->keys[SERVICE_USER].value,
                    *dynamic = service->keys[SERVICE_DYNAMIC_USER].value;
+        bool has_user = (user && strcmp(user, "root") != 0 && strcmp(user, "0") != 0) ||
+                        (dynamic && parse_boolean(dynamic) > 0);
 
-        if ((user && strcmp(user, "root") != 0 && strcmp(user, "0") != 0) ||
-            (dynamic && parse_boolean(dynamic) > 0) || has_capability(set, "CAP_SYS_PTRACE"))
+        if ((has_user && !keeps_root) || has_capability(set, "CAP_SYS_PTRACE"))
                 return;
         if (has_capability(set, "CAP_SETPCAP")) {
                 fputs("CapabilityBoundingSet=CAP_SYS_PTRACE\n", settings);
@@ -186,8 +187,8 @@ static const char *check_paths(const struct service *service, const char *helper
                        : "the service has RootDirectory=, and force-bind is not installed below it";
 }
 
-int sandbox_amend(const struct service *service, const char *helper, bool notifies, struct amendments *ret,
-                  const char **ret_message) {
+int sandbox_amend(const struct service *service, const char *helper, bool notifies, bool keeps_root,
+                  struct amendments *ret, const char **ret_message) {
         struct amendments amendments = {};
         size_t settings_size, calls_size;
         FILE *settings, *calls;
@@ -200,7 +201,7 @@ int sandbox_amend(const struct service *service, const char *helper, bool notifi
         calls = open_memstream(&amendments.close_calls, &calls_size);
         if (settings && calls) {
                 amend_calls(service, settings, calls);
-                amend_capabilities(service, settings, &amendments);
+                amend_capabilities(service, keeps_root, settings, &amendments);
                 if (notifies && !sandbox_allows_family(service, "AF_UNIX")) {
                         fputs("RestrictAddressFamilies=AF_UNIX\n", settings);
                         amendments.close_families = "AF_UNIX";

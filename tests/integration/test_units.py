@@ -209,7 +209,7 @@ def test_service_with_this_sandbox_is_served(machine, units, sandbox):
     assert machine.show("test-box.service", "StatusText") == "1 socket adopted, 0 bound"
 
 
-@pytest.mark.parametrize("bounding", ["CAP_SETUID CAP_SETGID CAP_NET_BIND_SERVICE", "~CAP_SYS_PTRACE"])
+@pytest.mark.parametrize("bounding", ["CAP_SETUID CAP_SETGID CAP_NET_BIND_SERVICE", "~CAP_SYS_PTRACE", "~CAP_SYS_PTRACE\nUser=nobody"])
 def test_service_that_becomes_another_user_before_it_binds_is_served_with_its_own_capabilities(machine, units, bounding):
     program = script(machine, "drops", """
         import os, socket
@@ -221,7 +221,8 @@ def test_service_that_becomes_another_user_before_it_binds_is_served_with_its_ow
     """)
     seen = []
     for ours in ("", "[X-ForceBind]\nListen=tcp:127.0.0.1:7110\n"):
-        units({"test-drops.service": f"[Service]\nCapabilityBoundingSet={bounding}\nExecStart={program}\n{ours}"})
+        units({"test-drops.service": f"[Service]\nCapabilityBoundingSet={bounding}\n"
+               f"ExecStart={'!' if 'User=' in bounding else ''}{program}\n{ours}"})
         machine.systemctl("start", "test-drops.socket" if ours else "test-drops.service")
         seen.append(harness.wait_until(lambda: ask(machine, 7110, check=False), machine.journal("-u", "test-drops.service")))
         if not ours:
