@@ -28,6 +28,8 @@
 
 /* How often to look which sockets are open while learning */
 #define OBSERVE_MS 100
+/* A service that is stopped so soon may not have come to its binds. */
+#define START_MS 30000
 
 struct running {
         const struct supervisor *supervisor;
@@ -37,6 +39,7 @@ struct running {
         int channel; /* closes when the program is executed; -1 then */
         int first_process_fd;
         bool executed; /* the program */
+        int64_t executed_at;
         bool first_process_gone;
         bool manager_listens;
         bool ready_sent, main_process_sent; /* or not to be sent */
@@ -55,16 +58,26 @@ static int64_t now_ms(void) {
 
 /* --- getting out of everybody's way --- */
 
-/* The service's cgroup gets signals that are meant for the target. SIGCHLD stays, for our own children. */
+/* The service's cgroup gets signals that are meant for the target. SIGCHLD stays, for our own children;
+ * SIGTERM waits for good, see is_being_stopped(). */
 static void ignore_signals(void) {
-        sigset_t none;
+        sigset_t blocked;
 
         for (int number = 1; number < NSIG; number++)
-                if (number != SIGCHLD)
+                if (number != SIGCHLD && number != SIGTERM)
                         (void) signal(number, SIG_IGN);
         (void) signal(SIGCHLD, SIG_DFL);
-        (void) sigemptyset(&none);
-        (void) sigprocmask(SIG_SETMASK, &none, NULL);
+        (void) signal(SIGTERM, SIG_DFL); /* an ignored signal is not kept */
+        (void) sigemptyset(&blocked);
+        (void) sigaddset(&blocked, SIGTERM);
+        (void) sigprocmask(SIG_SETMASK, &blocked, NULL);
+}
+
+/* The service manager has told the whole control group to end. */
+static bool is_being_stopped(void) {
+        sigset_t pending;
+
+        return sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1;
 }
 
 static bool is_needed(const struct supervisor *supervisor, int fd, int channel) {
@@ -248,12 +261,13 @@ static void complain_about_parked(struct running *running) {
 static void complain_about_unused(const struct running *running) {
         const struct policy *policy = running->supervisor->policy;
         const struct address *unmatched = &running->answerer.unmatched;
+        bool stopped_early = is_being_stopped() && now_ms() - running->executed_at < START_MS;
         char text[ADDRESS_STRING_MAX], other[ADDRESS_STRING_MAX];
 
         for (size_t i = 0; i < policy->n_passed; i++) {
                 const struct passed_socket *passed = &policy->passed[i];
 
-                if (passed->used || passed->inherited)
+                if (passed->used || passed->inherited || (stopped_early && unmatched->family == AF_UNSPEC))
                         continue;
                 (void) address_format(&passed->address, text);
                 if (unmatched->family == AF_UNSPEC || !address_is_ip(&passed->address))
@@ -281,6 +295,7 @@ static void handle_channel(struct running *running) {
         running->executed = r == 0;
         if (!running->executed)
                 return;
+        running->executed_at = now_ms();
         if (running->supervisor->ready_mode == READY_EXEC)
                 send_ready(running, "");
         tell_readiness(running);

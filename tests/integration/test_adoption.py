@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Adoption that the target cannot tell from its own bind."""
+import os
 import signal
 import socket
 import subprocess
@@ -455,6 +456,15 @@ def test_passed_socket_that_nothing_adopts_is_named_at_the_end(runner):
     process = runner.force_bind(["-m", ":8080=sd=web"], ["true"], [tcp_socket("127.0.0.1", 8081)], names=["web"])
     assert process.wait() == 0
     harness.wait_until(lambda: "nothing has adopted passed socket web, 127.0.0.1:8081" in process.stderr)
+
+
+def test_program_that_is_stopped_before_it_binds_is_not_blamed(runner):
+    process = runner.force_bind(["-m", ":8080=sd=web"], ["sleep", "1000"], [tcp_socket("127.0.0.1", 8081)], names=["web"])
+    os.kill(process.supervisor(), signal.SIGTERM)  # as KillMode=control-group does
+    process.signal(signal.SIGTERM)
+    assert process.wait() == -signal.SIGTERM
+    harness.wait_until(lambda: not harness.supervisors(), "the supervisor to end")
+    assert process.stderr == ""
 
 
 def test_unmatched_bind_of_a_program_that_adopts_nothing_is_named_at_the_end(runner):
