@@ -288,3 +288,13 @@ def test_service_without_its_supervisor_serves_on_and_has_a_new_one_when_it_rest
     machine.systemctl("restart", "test-orphan.service")
     assert ask(machine, 7216) != pid
     supervisor_of(machine, "test-orphan.service")
+
+
+def test_machines_do_not_meet_in_control_groups(machine, units):
+    with Machine(harness.FORCE_BIND) as other:
+        for m in (machine, other):
+            m.write("/etc/systemd/system/test-same.service", "[Service]\nExecStart=/bin/sleep 1000\n")
+            m.systemctl("daemon-reload")
+            m.systemctl("start", "test-same.service")
+            assert m.pids("test-same.service") == [int(m.show("test-same.service", "MainPID"))]
+    units.written.append("test-same.service")
