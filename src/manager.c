@@ -93,7 +93,7 @@ pid_t manager_listening_process(pid_t listening_process) {
                                                                                       : 0;
 }
 
-pid_t manager_find_main_process(void) {
+pid_t manager_find_main_process(bool *ret_has_child) {
         pid_t members[MANAGER_MEMBERS_MAX];
         unsigned long long start, first_start = 0;
         pid_t parent, found = 0;
@@ -105,5 +105,8 @@ pid_t manager_find_main_process(void) {
                         found = members[i];
                         first_start = start;
                 }
+        *ret_has_child = false;
+        for (size_t i = 0; i < n && !*ret_has_child; i++)
+                *ret_has_child = read_stat(members[i], &parent, &start) && parent == found;
         return found;
 }

@@ -21,8 +21,9 @@ int manager_notify(pid_t in_the_name_of, const char *state);
  * called listen(). Returns it if it lives, else 0. */
 pid_t manager_listening_process(pid_t listening_process);
 
-/* Where that one is gone: the oldest process of our cgroup whose parent is not in it. 0: none found. */
-pid_t manager_find_main_process(void);
+/* Where that one is gone: the oldest process of our cgroup whose parent is not in it. 0: none found.
+ * *ret_has_child: it has started another one, which lives. */
+pid_t manager_find_main_process(bool *ret_has_child);
 
 /* The other processes of our control group. Returns how many there are, 0 if that cannot be found out. */
 size_t manager_find_members(pid_t members[static MANAGER_MEMBERS_MAX]);

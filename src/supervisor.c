@@ -28,6 +28,11 @@
 
 /* How often to look which sockets are open while learning */
 #define OBSERVE_MS 100
+
+/* One that had a child at two looks so far apart is not on its way out, and need not wait for that: workers
+ * follow, which must not be killed for want of a main process (KillMode=mixed). */
+#define LOOK_MS 25
+
 /* A service that is stopped so soon may not have come to its binds. */
 #define START_MS 30000
 
@@ -47,6 +52,8 @@ struct running {
         /* In ms of CLOCK_MONOTONIC; 0: nothing to wait for */
         int64_t parked_deadline;
         int64_t settle_deadline;
+        int64_t next_look;
+        pid_t parent_seen; /* at the last look */
 };
 
 static int64_t now_ms(void) {
@@ -218,17 +225,23 @@ static bool serves_something(const struct running *running) {
  * rest is the main process, since we are among them. The one that called listen() is; where that was the
  * first one itself, the others get a moment to sort out who stays. */
 static void tell_main_process(struct running *running) {
-        bool settled = running->settle_deadline == 0 || now_ms() >= running->settle_deadline;
+        bool settled = running->settle_deadline == 0 || now_ms() >= running->settle_deadline,
+             has_child = false;
         char state[64];
-        pid_t main_process;
+        pid_t main_process, found;
 
         if (!running->manager_listens || !running->first_process_gone || running->main_process_sent)
                 return;
         if (settled)
                 running->settle_deadline = 0;
         main_process = manager_listening_process(running->answerer.listening_process);
-        if (main_process == 0 && settled && serves_something(running))
-                main_process = manager_find_main_process();
+        if (main_process == 0 && (settled || now_ms() >= running->next_look)) {
+                found = serves_something(running) ? manager_find_main_process(&has_child) : 0;
+                if (settled || (has_child && found == running->parent_seen))
+                        main_process = found;
+                running->parent_seen = has_child ? found : 0;
+                running->next_look = now_ms() + LOOK_MS;
+        }
         if (main_process == 0)
                 return;
         running->main_process_sent = true;
@@ -317,6 +330,8 @@ static int poll_timeout(const struct running *running) {
                 deadline = running->settle_deadline;
         if (deadline == 0)
                 return running->answerer.observer ? OBSERVE_MS : -1;
+        if (deadline == running->settle_deadline && running->next_look < deadline)
+                deadline = running->next_look;
         left = deadline - now_ms();
         if (running->answerer.observer && left > OBSERVE_MS)
                 left = OBSERVE_MS;

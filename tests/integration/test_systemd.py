@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import harness
@@ -196,6 +197,23 @@ while True:
     harness.wait_until(lambda: machine.show("forker.service", "MainPID") == pid)
     machine.systemctl("stop", "forker.service")
     assert machine.show("forker.service", "Result") == "success"
+    no_process_left(machine)
+
+
+def test_forking_service_with_a_worker_gets_its_main_process_at_once(machine, units):
+    program = script(machine, "parent", f"import os, socket, time\n{LISTEN}\n{FORK}\nos.setsid(); os.fork(); os.read(os.pipe()[0], 1)\n")
+    units("parent.socket", "[Socket]\nListenStream=127.0.0.1:7001\n")
+    units("parent.service", "[Service]\nType=forking\nKillMode=mixed\nNotifyAccess=all\n"
+          f"ExecStart=/usr/bin/force-bind -a -- {program}\nExecStopPost=/usr/bin/force-bind --await-end\n")
+    machine.systemctl("start", "parent.socket")
+    took = []
+    for _ in range(5):
+        machine.systemctl("start", "parent.service")
+        begin = time.monotonic()
+        harness.wait_until(lambda: machine.show("parent.service", "MainPID") != "0")
+        took.append(time.monotonic() - begin)
+        machine.systemctl("stop", "parent.service")
+    assert min(took) < 0.15, took  # a daemon without workers has 0.2 s to fork again
     no_process_left(machine)
 
 
