@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bind-call.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "park.h"
+
+static struct passed_state *state_of(const struct answerer *answerer, const struct passed_socket *passed) {
+        return &answerer->states[passed - answerer->policy->passed];
+}
+
+/* The program has one socket for both families, the unit has one for each. */
+static void complain_about_unserved(struct bind_call *bind_call, const struct passed_socket *adopted) {
+        struct readiness *readiness = bind_call->answerer->readiness;
+        const struct passed_socket *unserved =
+                policy_find_unserved(bind_call->answerer->policy, &bind_call->request, adopted);
+        char text[ADDRESS_STRING_MAX];
+
+        if (!unserved || readiness->unserved == unserved)
+                return;
+        readiness->unserved = unserved;
+        log_message(LOG_WARNING,
+                    "nobody serves passed socket %s, %s: the program has one socket for both families, and "
+                    "it got the IPv6 one; the .socket unit needs one ListenStream=%u in the place of two",
+                    unserved->name, address_format(&unserved->address, text), unserved->address.port);
+}
+
+static int put_passed_in_place(struct bind_call *bind_call, const struct decision *decision) {
+        struct answerer *answerer = bind_call->answerer;
+        struct passed_socket *passed = decision->passed;
+        struct passed_state *state = state_of(answerer, passed);
+        char address[ADDRESS_STRING_MAX], result[RESULT_MAX];
+        unsigned n_failed;
+        int r;
+
+        if (!state->known) {
+                struct socket_info info = {.kind = passed->kind};
+
+                state->known = socket_options_read(passed->fd, &info);
+        }
+        n_failed = socket_options_replay(bind_call->fd, &bind_call->info, passed->fd, state->known);
+        if (n_failed > 0)
+                log_message(LOG_DEBUG, "%s: %u socket options could not be carried over", bind_call->asked,
+                            n_failed);
+        disconnect_datagram(passed);
+        r = put_in_place(bind_call, passed->fd);
+        if (r < 0)
+                return r;
+        readiness_adopted(answerer->readiness, decision->rule, passed, &bind_call->request.address);
+        answer_success(answerer, bind_call->target, passed->cookie);
+
+        (void) snprintf(result, sizeof(result), "adopted %s=%u %s, %s", passed->inherited ? "fd" : "sd",
+                        passed->index, passed->name, address_format(&passed->address, address));
+        log_bind(bind_call, LOG_INFO, MESSAGE_ADOPTED, decision, result);
+        complain_about_unserved(bind_call, passed);
+        return 0;
+}
+
+/* A program that binds IPv4 and IPv6 apart, or tries the one after the other, meets a single AF_INET socket:
+ * the kernel would not have let it bind both (or one of them would have received nothing, with
+ * SO_REUSEPORT), and both of its descriptors would wake for each client. */
+static bool has_it_already(const struct bind_call *bind_call, const struct passed_socket *passed) {
+        _cleanup_close_ int copy = -1;
+        struct stat st;
+
+        if (!passed->used || passed->kind.domain != AF_INET ||
+            passed->used_for.family == bind_call->request.address.family || fstat(passed->fd, &st) < 0)
+                return false;
+        copy = target_find_socket(bind_call->target, st.st_ino);
+        return copy >= 0;
+}
+
+/* Lets the bind succeed on a socket that receives nothing, in favour of the program's bind of the other
+ * family: beside one that has been made, or for one that will be. */
+static int park_socket(struct bind_call *bind_call, const struct decision *decision, bool beside) {
+        const struct address *address = &bind_call->request.address;
+        const struct passed_socket *passed = decision->passed;
+        _cleanup_close_ int parked = make_parked_socket(&bind_call->info, address);
+        char text[ADDRESS_STRING_MAX], result[RESULT_MAX];
+        uint64_t cookie = bind_call->info.cookie;
+        struct socket_info info;
+        int r;
+
+        if (parked >= 0) {
+                r = socket_info_read(parked, &info);
+                if (r < 0)
+                        return r;
+                cookie = info.cookie;
+                (void) socket_options_replay(bind_call->fd, &bind_call->info, parked, NULL);
+                r = put_in_place(bind_call, parked);
+        } else
+                r = park_in_place(bind_call->fd, address);
+        if (r < 0)
+                return r;
+
+        if (beside)
+                readiness_parked_beside(bind_call->answerer->readiness, decision->rule);
+        else
+                readiness_parked(bind_call->answerer->readiness, address, decision->passed);
+        answer_success(bind_call->answerer, bind_call->target, cookie);
+        (void) snprintf(result, sizeof(result), "parked: %s=%u %s, %s %s", passed->inherited ? "fd" : "sd",
+                        passed->index, passed->name, address_format(&passed->address, text),
+                        beside ? "is what the program's other bind of this port has got"
+                               : "is dual-stack and goes to the IPv6 bind");
+        log_bind(bind_call, LOG_INFO, MESSAGE_PARKED, decision, result);
+        return 0;
+}
+
+int adopt(struct bind_call *bind_call, const struct decision *decision) {
+        return has_it_already(bind_call, decision->passed) ? park_socket(bind_call, decision, true)
+                                                           : put_passed_in_place(bind_call, decision);
+}
+
+int park(struct bind_call *bind_call, const struct decision *decision) {
+        return park_socket(bind_call, decision, false);
+}
