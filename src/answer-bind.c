@@ -20,8 +20,22 @@ static bool is_bound(const struct bind_call *bind_call) {
         return address_is_ip(&address) && address.port != 0;
 }
 
-/* Learns what was asked for. Returns 0, or the errno to answer with. A malformed address, or a socket that
- * is bound already, is for the kernel to refuse, which it does on our copies of both; 1 if it does not. */
+/* SCTP takes an IPv4 address for an AF_INET6 socket in either form (net/sctp/ipv6.c). */
+static int read_address(const struct bind_call *bind_call, struct address *ret) {
+        const struct socket_kind *kind = &bind_call->info.kind;
+        unsigned length = bind_call->call->length;
+        int r = address_from_sockaddr(&bind_call->sockaddr, length, kind->domain, ret);
+
+        if (r < 0 && kind->domain == AF_INET6 && kind->protocol == IPPROTO_SCTP &&
+            address_from_sockaddr(&bind_call->sockaddr, length, AF_INET, ret) >= 0) {
+                *ret = address_map(ret);
+                r = 0;
+        }
+        return r;
+}
+
+/* Learns what was asked for. Returns 0, or the errno to answer with; 1: has been answered. A malformed
+ * address, or a socket that is bound already, is for the kernel to refuse, which it does on our copies. */
 static int read_request(struct bind_call *bind_call) {
         struct bind_request *request = &bind_call->request;
         const struct call *call = bind_call->call;
@@ -32,12 +46,13 @@ static int read_request(struct bind_call *bind_call) {
                 return r;
         request->kind = bind_call->info.kind;
         request->v6only = bind_call->info.v6only;
-        r = address_from_sockaddr(&bind_call->sockaddr, call->length, request->kind.domain,
-                                  &request->address);
-        if (r < 0 || is_bound(bind_call))
-                return bind(bind_call->fd, (const struct sockaddr *) &bind_call->sockaddr, call->length) < 0
-                               ? -errno
-                               : 1;
+        r = read_address(bind_call, &request->address);
+        if (r < 0 || is_bound(bind_call)) {
+                r = bind_as_target(bind_call->target, bind_call->fd, request->kind.domain,
+                                   &bind_call->sockaddr, call->length);
+                (void) listener_answer(bind_call->target->listener, bind_call->target->id, r);
+                return 1;
+        }
         if (address_is_unix_path(&request->address)) {
                 char path[ADDRESS_UNIX_MAX + 1] = {};
 
@@ -202,9 +217,9 @@ void answer_bind(struct answerer *answerer, const struct target *target, const s
 
         if (r == -EPERM || r == -EACCES || r == -EMFILE || r == -ENFILE)
                 answer_refused_access(answerer, target, "bind()", r);
-        else if (r != 0)
-                (void) listener_answer(target->listener, target->id, r < 0 ? r : 0);
-        else
+        else if (r < 0)
+                (void) listener_answer(target->listener, target->id, r);
+        else if (r == 0)
                 decide_and_carry_out(&bind_call);
         close_fd(&bind_call.fd);
 }

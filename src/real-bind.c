@@ -100,7 +100,7 @@ static int enter_user_namespace(const struct bind_task *task) {
         return setns(fd, CLONE_NEWUSER) < 0 ? -errno : 0;
 }
 
-static int bind_privileged_port(void *argument) {
+static int bind_with_capabilities(void *argument) {
         const struct bind_task *task = argument;
         int r = enter_user_namespace(task);
 
@@ -164,15 +164,18 @@ static int bind_path(void *argument) {
         return plain_bind(task->fd, task->sockaddr, task->length);
 }
 
+/* Of a family that we do not know, or an address that we cannot read, the kernel may ask for any. */
 static bool may_need_capability(int fd, int domain, const void *sockaddr, socklen_t length) {
         struct address address;
 
-        if (address_from_sockaddr(sockaddr, length, domain, &address) < 0)
+        if (domain == AF_UNIX)
                 return false;
+        if (address_from_sockaddr(sockaddr, length, domain, &address) < 0)
+                return true;
         if (domain == AF_VSOCK)
                 return address.port < PRIVILEGED_PORTS_DEFAULT;
-        return address_is_ip(&address) && address.port != 0 &&
-               (address.port < first_unprivileged_port() || is_in_other_network(fd));
+        return !address_is_ip(&address) ||
+               (address.port != 0 && (address.port < first_unprivileged_port() || is_in_other_network(fd)));
 }
 
 int bind_as_target(const struct target *target, int fd, int domain, const void *sockaddr, socklen_t length) {
@@ -192,10 +195,10 @@ int bind_as_target(const struct target *target, int fd, int domain, const void *
                 return r == -ENOENT ? r : -EACCES;
         if (is_path)
                 return run_in_child(bind_path, &task);
-        if (!rights.foreign_user_namespace &&
+        if (!rights.foreign_user_namespace && (domain == AF_INET || domain == AF_INET6) &&
             (rights.effective_capabilities & (1 << CAP_NET_BIND_SERVICE)) != 0)
                 return plain_bind(fd, sockaddr, length);
-        return run_in_child(bind_privileged_port, &task);
+        return run_in_child(bind_with_capabilities, &task);
 }
 
 /* A path that nobody answers on any more is left over from a program that is gone. */

@@ -282,6 +282,18 @@ def test_abstract_name_as_action(runner):
     assert process.stdout.strip() == repr(b"\0force-bind-test")
 
 
+def test_second_bind_of_a_privileged_port_is_refused_for_the_targets_lack_of_rights(runner):
+    process = runner.force_bind(["-m", ":80=allow"], [*NOBODY, *python("""
+        import errno, socket
+        s = socket.socket(); s.bind(("127.0.0.1", 8081))
+        try: s.bind(("127.0.0.1", 80))
+        except OSError as e: print(errno.errorcode[e.errno])
+    """)])
+    assert process.wait() == 0, process.stderr
+    assert process.stdout == "EACCES\n"  # EINVAL only for those who may have the port (__inet_bind())
+    assert "cannot see" not in process.stderr
+
+
 def test_netlink_is_left_alone_by_deny(runner):
     process = runner.force_bind(["-d"], python("""
         import socket
