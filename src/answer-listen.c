@@ -30,14 +30,6 @@ static void wait_until_listening(int fd) {
                 (void) nanosleep(&pause, NULL);
 }
 
-/* The target has shut the socket down and listens again: it gets the passed socket back. */
-static struct passed_socket *find_shut_down(const struct answerer *answerer, uint64_t cookie) {
-        for (size_t i = 0; i < SHUT_DOWN_MAX; i++)
-                if (answerer->shut_down[i].cookie != 0 && answerer->shut_down[i].cookie == cookie)
-                        return &answerer->policy->passed[answerer->shut_down[i].passed];
-        return NULL;
-}
-
 /* Whether READY=1 depends on this socket, which the target has bound itself */
 static bool is_awaited(struct answerer *answerer, const struct socket_info *info) {
         const struct policy *policy = answerer->policy;
@@ -50,7 +42,7 @@ static bool is_awaited(struct answerer *answerer, const struct socket_info *info
 
 void answer_listen(struct answerer *answerer, const struct target *target, const struct call *call) {
         _cleanup_close_ int fd = target_get_fd(target, call->fd);
-        struct passed_socket *passed, *shut_down;
+        struct passed_socket *passed, *absent;
         struct socket_info info;
         int r;
 
@@ -59,9 +51,9 @@ void answer_listen(struct answerer *answerer, const struct target *target, const
                 return;
         }
         passed = find_passed(answerer, info.cookie);
-        shut_down = passed ? NULL : find_shut_down(answerer, info.cookie);
-        if (shut_down && replace_socket(target, fd, call->fd, shut_down->fd) == 0)
-                passed = shut_down;
+        absent = passed ? NULL : find_stood_for(answerer, info.cookie);
+        if (absent && replace_socket(target, fd, call->fd, absent->fd) == 0)
+                passed = absent;
 
         if (passed)
                 r = listen_without_shrinking(passed->fd, &passed->kind, call->number);

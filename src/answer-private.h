@@ -11,6 +11,12 @@
 /* The passed socket that this is, whatever the descriptor. NULL: none. */
 struct passed_socket *find_passed(const struct answerer *answerer, uint64_t cookie);
 
+/* Remembers that this socket of the target's stands where passed was, or is to be ... */
+void remember_stand_in(struct answerer *answerer, uint64_t cookie, const struct passed_socket *passed);
+
+/* ... and finds passed by it. NULL: none. */
+struct passed_socket *find_stood_for(const struct answerer *answerer, uint64_t cookie);
+
 /* The passed socket whose path this is, as the target means it, over whatever symbolic links. directory_fd
  * as of unix_path_stat(). NULL: none. Looks at the file system only where the file's name is that of a
  * passed socket: a look may take for ever (a dead NFS server, a FUSE file system of the target's own). */
@@ -39,11 +45,12 @@ void answer_listen(struct answerer *answerer, const struct target *target, const
 /* answer-shutdown.c: a passed socket is not shut down; the target gets a socket of its own that is. */
 void answer_shutdown(struct answerer *answerer, const struct target *target, const struct call *call);
 
-/* answer-connect.c: a passed Unix socket that the target has not adopted yet is one that nobody serves. */
+/* answer-connect.c: a passed Unix socket that the target has not adopted yet is one that nobody serves; a
+ * passed datagram socket is not connected, the target gets a socket of its own that is. */
 void answer_connect(struct answerer *answerer, const struct target *target, const struct call *call);
 
 /* answer-connect.c: whether there is such a socket. */
-bool awaits_unix_bind(const struct answerer *answerer);
+bool concerns_connect(const struct answerer *answerer);
 
 /* answer-unlink.c: a passed socket's path stays. */
 void answer_unlink(struct answerer *answerer, const struct target *target, const struct call *call);

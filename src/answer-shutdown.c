@@ -27,7 +27,6 @@ static int shut_down_for_target(struct answerer *answerer, const struct target *
                                 const struct call *call, int fd, const struct passed_socket *passed) {
         _cleanup_close_ int by = make_shut_down(passed, call->number);
         struct socket_info info;
-        unsigned slot;
         int r;
 
         if (by < 0)
@@ -39,9 +38,7 @@ static int shut_down_for_target(struct answerer *answerer, const struct target *
         r = replace_socket(target, fd, call->fd, by);
         if (r < 0)
                 return r;
-        slot = answerer->next_shut_down++ % SHUT_DOWN_MAX;
-        answerer->shut_down[slot].cookie = info.cookie;
-        answerer->shut_down[slot].passed = (size_t) (passed - answerer->policy->passed);
+        remember_stand_in(answerer, info.cookie, passed);
 
         /* Threads that wait in accept() would wait for ever, on the passed socket. */
         restart_waiting_threads(target, call->fd);

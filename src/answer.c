@@ -18,6 +18,20 @@ struct passed_socket *find_passed(const struct answerer *answerer, uint64_t cook
         return NULL;
 }
 
+void remember_stand_in(struct answerer *answerer, uint64_t cookie, const struct passed_socket *passed) {
+        unsigned slot = answerer->next_stand_in++ % STAND_INS_MAX;
+
+        answerer->stand_ins[slot].cookie = cookie;
+        answerer->stand_ins[slot].passed = (size_t) (passed - answerer->policy->passed);
+}
+
+struct passed_socket *find_stood_for(const struct answerer *answerer, uint64_t cookie) {
+        for (size_t i = 0; i < STAND_INS_MAX; i++)
+                if (answerer->stand_ins[i].cookie != 0 && answerer->stand_ins[i].cookie == cookie)
+                        return &answerer->policy->passed[answerer->stand_ins[i].passed];
+        return NULL;
+}
+
 /* What stands behind the last slash */
 static const char *file_name(const char *path) {
         const char *slash = strrchr(path, '/');
@@ -132,7 +146,7 @@ void answer_one(struct answerer *answerer) {
         if (r >= 0 && !answerer->observer && call.kind == CALL_BIND &&
             answer_unconcerned_bind(answerer, &target, &call))
                 return;
-        if (r >= 0 && call.kind == CALL_CONNECT && !awaits_unix_bind(answerer)) {
+        if (r >= 0 && call.kind == CALL_CONNECT && !concerns_connect(answerer)) {
                 (void) listener_continue(target.listener, target.id);
                 return;
         }

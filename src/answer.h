@@ -17,8 +17,9 @@
 /* Calls that were carried out but whose answer did not arrive, because a signal interrupted them */
 #define UNANSWERED_MAX 256
 
-/* Sockets that the target has shut down, remembered in case it listens again */
-#define SHUT_DOWN_MAX 16
+/* Sockets of the target's own where a passed one was (it has shut it down, or connected it), or is to be,
+ * remembered in case it wants the passed one back */
+#define STAND_INS_MAX 64
 
 /* Paths that an action unix:PATH made */
 #define MADE_PATHS_MAX 16
@@ -46,8 +47,8 @@ struct answerer {
         struct {
                 uint64_t cookie;
                 size_t passed;
-        } shut_down[SHUT_DOWN_MAX];
-        unsigned next_shut_down;
+        } stand_ins[STAND_INS_MAX];
+        unsigned next_stand_in;
         struct made_path made_paths[MADE_PATHS_MAX];
         unsigned n_made_paths;
         unsigned n_access_failures; /* that were logged */

@@ -52,6 +52,7 @@ static const struct trapped_call trapped_calls[] = {
         {TRAP_SHUTDOWN_WRITING, SCMP_SYS(shutdown), 1, INT_MASK, SHUT_WR},
         {TRAP_UNLINK, SCMP_SYS(unlink), 0, 0, 0},
         {TRAP_UNLINK, SCMP_SYS(unlinkat), 0, 0, 0},
+        {TRAP_CONNECT_ALL, SCMP_SYS(connect), 0, 0, 0},
         CONNECT_LENGTH(0xf0, 0x00),
         CONNECT_LENGTH(0xf1, 0x11),
         CONNECT_LENGTH(0xf3, 0x12),
@@ -67,7 +68,7 @@ static const struct trapped_call trapped_socketcalls[] = {
         {TRAP_BIND_IP | TRAP_BIND_ALL, SCMP_SYS(socketcall), 0, INT_MASK, SYS_BIND},
         {TRAP_LISTEN, SCMP_SYS(socketcall), 0, INT_MASK, SYS_LISTEN},
         {TRAP_SHUTDOWN, SCMP_SYS(socketcall), 0, INT_MASK, SYS_SHUTDOWN},
-        {TRAP_CONNECT, SCMP_SYS(socketcall), 0, INT_MASK, SYS_CONNECT},
+        {TRAP_CONNECT | TRAP_CONNECT_ALL, SCMP_SYS(socketcall), 0, INT_MASK, SYS_CONNECT},
 };
 
 /* The machine's architectures beside the native one */

@@ -33,9 +33,10 @@ static bool binds_short_addresses(const struct policy *policy) {
         return false;
 }
 
-static bool has_passed_datagram(const struct policy *policy) {
+static bool has_passed_datagram(const struct policy *policy, bool ip_only) {
         for (size_t i = 0; i < policy->n_passed; i++)
-                if (policy->passed[i].kind.type == SOCK_DGRAM)
+                if (policy->passed[i].kind.type == SOCK_DGRAM &&
+                    (!ip_only || address_is_ip(&policy->passed[i].address)))
                         return true;
         return false;
 }
@@ -70,10 +71,12 @@ static unsigned find_traps(const struct launch *launch) {
         if (policy_adopts(policy) && (policy->n_passed > 0 || tells))
                 traps |= TRAP_LISTEN;
         if (policy_adopts(policy) && policy->n_passed > 0)
-                traps |= TRAP_SHUTDOWN | (has_passed_datagram(policy) ? TRAP_SHUTDOWN_WRITING : 0);
+                traps |= TRAP_SHUTDOWN | (has_passed_datagram(policy, false) ? TRAP_SHUTDOWN_WRITING : 0);
         if (policy_adopts(policy) && has_passed_path(policy))
                 traps |= TRAP_UNLINK;
-        if (policy_adopts(policy) && has_hidden_unix_socket(launch))
+        if (policy_adopts(policy) && has_passed_datagram(policy, true))
+                traps |= TRAP_CONNECT_ALL;
+        else if (policy_adopts(policy) && has_hidden_unix_socket(launch))
                 traps |= TRAP_CONNECT;
         return traps;
 }

@@ -53,9 +53,7 @@ static bool get_network_cookie(int fd, uint64_t *ret) {
         return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret, &length) == 0;
 }
 
-/* A network namespace that the target made has limits of its own. True where the kernel does not tell
- * (before 5.14). */
-static bool is_in_other_network(int fd) {
+bool is_in_other_network(int fd) {
         static uint64_t own;
         uint64_t cookie;
 
@@ -174,6 +172,7 @@ static bool may_need_capability(int fd, int domain, const void *sockaddr, sockle
                 return true;
         if (domain == AF_VSOCK)
                 return address.port < PRIVILEGED_PORTS_DEFAULT;
+        /* A network namespace that the target made has limits of its own. */
         return !address_is_ip(&address) ||
                (address.port != 0 && (address.port < first_unprivileged_port() || is_in_other_network(fd)));
 }

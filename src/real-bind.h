@@ -17,6 +17,10 @@ int bind_as_target(const struct target *target, int fd, int domain, const void *
 /* Binds fd with the supervisor's own rights: the administrator has named this address. */
 int bind_as_supervisor(int fd, const struct address *address);
 
+/* Whether the socket is of a network namespace that is not the supervisor's. True where the kernel does not
+ * tell (before 5.14). */
+bool is_in_other_network(int fd);
+
 /* A Unix socket that was bound where the administrator said, and its path */
 struct made_path {
         struct address address;

@@ -20,7 +20,8 @@
 struct search {
         const struct target *target;
         ino_t old_inode; /* sockfs gives each socket its own */
-        int by_fd;
+        int old_fd, by_fd;
+        int only; /* this descriptor of the target's; -1: every one of the old socket */
         int epolls[EPOLLS_MAX];
         size_t n_epolls;
 };
@@ -47,7 +48,7 @@ static void look_at(struct search *search, int directory_fd, const char *name, i
                 return;
         }
         (void) snprintf(wanted, sizeof(wanted), "socket:[%" PRIu64 "]", (uint64_t) search->old_inode);
-        if (fd != skip_fd && strcmp(link, wanted) == 0)
+        if (search->only < 0 && fd != skip_fd && strcmp(link, wanted) == 0)
                 (void) set_fd(search->target, search->by_fd, fd);
 }
 
@@ -72,8 +73,8 @@ struct registration_move {
         int copy;     /* ours */
 };
 
-/* Gives fd the number that it has in the target. Returns 0 or -errno. */
-static int renumber(int fd, int number) {
+/* Lets us have descriptors up to this number. */
+static void allow_number(int number) {
         struct rlimit limit;
 
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= (rlim_t) number) {
@@ -82,6 +83,11 @@ static int renumber(int fd, int number) {
                         limit.rlim_max = limit.rlim_cur;
                 (void) setrlimit(RLIMIT_NOFILE, &limit);
         }
+}
+
+/* Gives fd the number that it has in the target. Returns 0 or -errno. */
+static int renumber(int fd, int number) {
+        allow_number(number);
         return fd == number || dup2(fd, number) >= 0 ? 0 : -errno;
 }
 
@@ -115,7 +121,8 @@ static size_t read_registrations(const struct registration_move *move, struct re
 
                 if (sscanf(line, "tfd: %d events: %x data: %" SCNx64 " pos:%*d ino:%" SCNx64, &ret[n].number,
                            &ret[n].events, &ret[n].data, &inode) == 4 &&
-                    inode == move->search->old_inode)
+                    inode == move->search->old_inode &&
+                    (move->search->only < 0 || move->search->only == ret[n].number))
                         n++;
         }
         (void) fclose(info);
@@ -128,18 +135,27 @@ static int move_registrations(void *argument) {
         const struct registration_move *move = argument;
         struct registration registrations[REGISTRATIONS_MAX];
         size_t n = read_registrations(move, registrations);
-        int copy = move->copy;
+        int copy, old_fd, by_fd, highest = 0;
+
+        /* Out of the way of the numbers that are needed */
+        for (size_t i = 0; i < n; i++)
+                if (registrations[i].number > highest)
+                        highest = registrations[i].number;
+        allow_number(highest + 3);
+        copy = fcntl(move->copy, F_DUPFD_CLOEXEC, highest + 1);
+        old_fd = fcntl(move->search->old_fd, F_DUPFD_CLOEXEC, highest + 1);
+        by_fd = fcntl(move->search->by_fd, F_DUPFD_CLOEXEC, highest + 1);
 
         for (size_t i = 0; i < n; i++) {
                 int number = registrations[i].number;
                 struct epoll_event event = {.events = registrations[i].events,
                                             .data.u64 = registrations[i].data};
 
-                if (copy == number) /* out of the way of the number that is needed */
-                        copy = fcntl(copy, F_DUPFD, number + 1);
-                if (renumber(move->search->by_fd, number) < 0)
-                        continue;
-                (void) epoll_ctl(copy, EPOLL_CTL_ADD, number, &event);
+                /* Of an old socket that stays open elsewhere, the registration would stay, too. */
+                if (renumber(old_fd, number) >= 0)
+                        (void) epoll_ctl(copy, EPOLL_CTL_DEL, number, NULL);
+                if (renumber(by_fd, number) >= 0)
+                        (void) epoll_ctl(copy, EPOLL_CTL_ADD, number, &event);
         }
         return 0;
 }
@@ -153,22 +169,32 @@ static void move_epoll(const struct search *search, int epoll_fd) {
                 (void) run_in_child(move_registrations, &move);
 }
 
-int replace_socket(const struct target *target, int old_fd, int target_fd, int by_fd) {
-        struct search search = {.target = target, .by_fd = by_fd};
+static int replace(struct search *search, int target_fd) {
         struct stat st;
         int r;
 
-        if (fstat(old_fd, &st) < 0)
+        if (fstat(search->old_fd, &st) < 0)
                 return -errno;
-        search.old_inode = st.st_ino;
+        search->old_inode = st.st_ino;
 
-        r = set_fd(target, by_fd, target_fd);
+        r = set_fd(search->target, search->by_fd, target_fd);
         if (r < 0)
                 return r;
-        search_descriptors(&search, target_fd);
-        for (size_t i = 0; i < search.n_epolls; i++)
-                move_epoll(&search, search.epolls[i]);
+        search_descriptors(search, target_fd);
+        for (size_t i = 0; i < search->n_epolls; i++)
+                move_epoll(search, search->epolls[i]);
         return 0;
+}
+
+int replace_socket(const struct target *target, int old_fd, int target_fd, int by_fd) {
+        return replace(&(struct search){.target = target, .old_fd = old_fd, .by_fd = by_fd, .only = -1},
+                       target_fd);
+}
+
+int replace_descriptor(const struct target *target, int old_fd, int target_fd, int by_fd) {
+        return replace(
+                &(struct search){.target = target, .old_fd = old_fd, .by_fd = by_fd, .only = target_fd},
+                target_fd);
 }
 
 struct signal_setup {
