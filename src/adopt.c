@@ -26,6 +26,24 @@ static void complain_about_unserved(struct bind_call *bind_call, const struct pa
                     unserved->name, address_format(&unserved->address, text), unserved->address.port);
 }
 
+/* Processes that share a socket share what becomes of it (a fork before bind(), or a privileged helper that
+ * binds it). We can reach them only in a call of theirs, and listen() is the one that they need. */
+static void expect_others(const struct bind_call *bind_call, const struct passed_socket *passed) {
+        remember_stand_in(bind_call->answerer, bind_call->info.cookie, passed);
+        if (is_stream(&passed->kind))
+                log_message(
+                        LOG_INFO,
+                        "%s: another process has this socket open, too; it gets passed socket %s when it "
+                        "calls listen()",
+                        bind_call->asked, passed->name);
+        else
+                log_message(
+                        LOG_WARNING,
+                        "%s: another process has this socket open, too, and receives nothing by it: only "
+                        "the one that called bind() has got passed socket %s",
+                        bind_call->asked, passed->name);
+}
+
 static int put_passed_in_place(struct bind_call *bind_call, const struct decision *decision) {
         struct answerer *answerer = bind_call->answerer;
         struct passed_socket *passed = decision->passed;
@@ -47,6 +65,8 @@ static int put_passed_in_place(struct bind_call *bind_call, const struct decisio
         r = put_in_place(bind_call, passed->fd);
         if (r < 0)
                 return r;
+        if (r > 0)
+                expect_others(bind_call, passed);
         readiness_adopted(answerer->readiness, decision->rule, passed, &bind_call->request.address);
         answer_success(answerer, bind_call->target, passed->cookie);
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "notification.h"
 #include "replace.h"
@@ -46,15 +47,24 @@ void describe_request(struct bind_call *bind_call) {
                         protocol ? " " : "", address_format(&bind_call->request.address, text));
 }
 
+/* Closes our copy of a socket that is neither bound nor connected. Returns whether another process has it
+ * open: then an epoll registration outlives it, and tells that it hangs or can be written to. */
+static bool is_open_elsewhere(int *fd) {
+        _cleanup_close_ int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        struct epoll_event event = {.events = EPOLLOUT};
+
+        (void) epoll_ctl(epoll_fd, EPOLL_CTL_ADD, *fd, &event);
+        replace_fd(fd, -1);
+        return epoll_wait(epoll_fd, &event, 1, 0) > 0;
+}
+
 /* Our copy goes at once: its epoll registrations go with the last. */
 int put_in_place(struct bind_call *bind_call, int fd) {
         int r;
 
         replay_file_flags(bind_call->fd, fd, bind_call->call->fd);
         r = replace_socket(bind_call->target, bind_call->fd, bind_call->call->fd, fd);
-        if (r >= 0)
-                replace_fd(&bind_call->fd, -1);
-        return r;
+        return r < 0 ? r : is_open_elsewhere(&bind_call->fd);
 }
 
 /* Index of a passed socket that the rule names; n_passed: there is none */

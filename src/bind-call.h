@@ -35,8 +35,8 @@ void log_bind(const struct bind_call *bind_call, int priority, const char *messa
 void log_not_adopted(struct bind_call *bind_call, const char *message_id, const struct decision *decision,
                      const char *instead);
 
-/* Puts fd in the place of the target's socket, and closes our copy of that. Errors as of replace_socket().
- */
+/* Puts fd in the place of the target's socket, and closes our copy of that. Returns 0; 1 if another process
+ * still has the target's own socket open; or an errno of replace_socket(). */
 int put_in_place(struct bind_call *bind_call, int fd);
 
 /* Answers 0. cookie: of the socket that the target has now, see take_unanswered(). */

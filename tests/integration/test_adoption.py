@@ -493,3 +493,62 @@ def test_udp_socket_that_the_target_connected_hears_everybody_once_the_target_is
     harness.wait_until(lambda: not harness.supervisors(), "the supervisor to end")
     other.sendto(b"other", passed.getsockname())
     assert passed.recv(100) == b"other"
+
+
+@pytest.mark.parametrize("family,address", [("AF_INET", "127.0.0.1"), ("AF_UNIX", None)])
+def test_process_that_listens_on_a_socket_which_another_has_bound_gets_the_passed_one(runner, tmp_path, family, address):
+    passed = tcp_socket() if address else harness.unix_socket(tmp_path / "s")
+    process = runner.force_bind(["--auto", "-v"], python(f"""
+        import os, select, socket
+        s = socket.socket(socket.{family}); d = s.dup()
+        epoll = select.epoll(); epoll.register(d, select.EPOLLIN)
+        child = os.fork()
+        if child == 0:
+            s.bind({passed.getsockname()!r}); os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        s.listen(1)
+        assert epoll.poll() == [(d.fileno(), select.EPOLLIN)]
+        d.accept()[0].sendall(b"served")
+    """), [passed])
+    assert harness.exchange(passed.getsockname()) == b"served", process.stderr
+    assert process.wait() == 0, process.stderr
+    assert "another process has this socket open" in process.stderr
+
+
+def test_socket_that_a_privileged_helper_binds_is_the_passed_one_for_who_listens(runner):
+    passed = tcp_socket()
+    process = runner.force_bind(["--auto"], python(f"""
+        import os, socket
+        ours, theirs = socket.socketpair()
+        if os.fork() == 0:
+            _, fds, _, _ = socket.recv_fds(theirs, 1, 1)
+            socket.socket(fileno=fds[0]).bind({passed.getsockname()!r}); theirs.send(b"."); os._exit(0)
+        s = socket.socket()
+        socket.send_fds(ours, [b"."], [s.fileno()])
+        ours.recv(1); s.listen(); s.accept()[0].sendall(b"served")
+    """), [passed])
+    assert harness.exchange(passed.getsockname()) == b"served", process.stderr
+
+
+def test_datagram_socket_that_two_processes_share_is_warned_of(runner):
+    passed = harness.udp_socket()
+    process = runner.force_bind(["--auto"], python(f"""
+        import os, socket
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        child = os.fork()
+        if child == 0: s.bind({passed.getsockname()!r}); os._exit(0)
+        os.waitpid(child, 0)
+    """), [passed])
+    assert process.wait() == 0
+    assert "receives nothing" in process.stderr
+
+
+def test_socket_that_no_other_process_has_is_not_said_to_be_shared(runner):
+    sockets = [tcp_socket(), harness.udp_socket()]
+    process = runner.force_bind(["--auto", "-v"], python(f"""
+        import os, socket
+        for kind, address in ((socket.SOCK_STREAM, {sockets[0].getsockname()!r}), (socket.SOCK_DGRAM, {sockets[1].getsockname()!r})):
+            s = socket.socket(socket.AF_INET, kind); d = os.dup(s.fileno()); s.bind(address)
+    """), sockets)
+    assert process.wait() == 0
+    assert process.stderr.count("adopted") == 2 and "another process" not in process.stderr
