@@ -50,7 +50,8 @@ static int read_request(struct bind_call *bind_call) {
         if (r < 0 || is_bound(bind_call)) {
                 r = bind_as_target(bind_call->target, bind_call->fd, request->kind.domain,
                                    &bind_call->sockaddr, call->length);
-                (void) listener_answer(bind_call->target->listener, bind_call->target->id, r);
+                if (r != -EINPROGRESS)
+                        (void) listener_answer(bind_call->target->listener, bind_call->target->id, r);
                 return 1;
         }
         if (address_is_unix_path(&request->address)) {
@@ -71,10 +72,15 @@ static int bind_as_asked(struct bind_call *bind_call, const struct decision *dec
         int r = bind_as_target(bind_call->target, bind_call->fd, bind_call->info.kind.domain,
                                &bind_call->sockaddr, bind_call->call->length);
 
-        if (r < 0)
+        if (r < 0 && r != -EINPROGRESS)
                 return r;
         readiness_bound(bind_call->answerer->readiness, decision->rule, &bind_call->info.kind,
                         &bind_call->request.address, bind_call->info.cookie);
+        if (r == -EINPROGRESS) {
+                log_bind(bind_call, LOG_WARNING, MESSAGE_BOUND, decision,
+                         "really bound as soon as its file system answers");
+                return 0;
+        }
         answer_success(bind_call->answerer, bind_call->target, bind_call->info.cookie);
         if (decision->step == decision->rule->n_steps)
                 log_not_adopted(bind_call, MESSAGE_BOUND, decision, "really bound");

@@ -18,8 +18,8 @@ void remember_stand_in(struct answerer *answerer, uint64_t cookie, const struct 
 struct passed_socket *find_stood_for(const struct answerer *answerer, uint64_t cookie);
 
 /* The passed socket whose path this is, as the target means it, over whatever symbolic links. directory_fd
- * as of unix_path_stat(). NULL: none. Looks at the file system only where the file's name is that of a
- * passed socket: a look may take for ever (a dead NFS server, a FUSE file system of the target's own). */
+ * as of unix_path_is(). NULL: none. Looks at the file system only where the file's name is that of a
+ * passed socket. */
 const struct passed_socket *find_passed_path(const struct answerer *answerer, const struct target *target,
                                              int directory_fd, const char *path);
 

@@ -5,7 +5,6 @@
 
 #include "answer-private.h"
 #include "notification.h"
-#include "unix-path.h"
 
 /* Failures to look into a process that are logged one by one; a hostile one could fill the disk otherwise.
  */
@@ -50,20 +49,11 @@ const struct passed_socket *find_passed_path(const struct answerer *answerer, co
                                              int directory_fd, const char *path) {
         const struct policy *policy = answerer->policy;
         const char *name = file_name(path);
-        bool looked = false;
-        struct stat st;
 
-        for (size_t i = 0; i < policy->n_passed; i++) {
-                const struct passed_state *state = &answerer->states[i];
-
-                if (state->inode == 0 || !has_file_name(&policy->passed[i], name))
-                        continue;
-                if (!looked && unix_path_stat(target, directory_fd, path, &st) < 0)
-                        return NULL;
-                looked = true;
-                if (state->inode == st.st_ino && state->device == st.st_dev)
+        for (size_t i = 0; i < policy->n_passed; i++)
+                if (answerer->states[i].file.inode != 0 && has_file_name(&policy->passed[i], name) &&
+                    unix_path_is(target, directory_fd, path, &answerer->states[i].file))
                         return &policy->passed[i];
-        }
         return NULL;
 }
 

@@ -13,6 +13,7 @@
 #include "readiness.h"
 #include "real-bind.h"
 #include "socket-options.h"
+#include "unix-path.h"
 
 /* Calls that were carried out but whose answer did not arrive, because a signal interrupted them */
 #define UNANSWERED_MAX 256
@@ -27,8 +28,7 @@
 /* What we keep of a passed socket beside what decisions are made from */
 struct passed_state {
         struct socket_options *known; /* its options before the first adoption, NULL: never adopted */
-        dev_t device;                 /* of its path; inode 0: has none */
-        ino_t inode;
+        struct file_id file;          /* its path; inode 0: has none */
 };
 
 struct answerer {

@@ -7,3 +7,8 @@
 /* Runs function(argument) in a child and waits for it. The function returns 0 or a negative errno, and that
  * is what is returned; -EPERM if the child was killed; -errno if it could not be made. */
 int run_in_child(int (*function)(void *argument), void *argument);
+
+/* The same for work that may take for ever (a dead file server). -EINPROGRESS: it goes on without us, and
+ * the child calls finish(argument, result), unless that is NULL, when it is done. */
+int run_in_child_for_now(int (*function)(void *argument), void (*finish)(void *argument, int result),
+                         void *argument);

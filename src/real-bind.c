@@ -13,6 +13,7 @@
 #include <sys/un.h>
 
 #include "in-child.h"
+#include "notification.h"
 #include "util.h"
 
 /* What the kernel starts with (ip(7)), and vsock's limit for good */
@@ -66,12 +67,14 @@ bool is_in_other_network(int fd) {
         return !get_network_cookie(fd, &cookie) || cookie != own;
 }
 
-struct bind_task {
+/* What a child does in the target's stead */
+struct task {
         const struct target *target;
-        const struct target_rights *rights;
-        int fd;
+        struct target_rights rights;
+        int fd; /* the socket, or the directory of a path */
         const void *sockaddr;
         socklen_t length;
+        const char *path;
 };
 
 /* Keeps of our capabilities those that are in mask. */
@@ -87,10 +90,10 @@ static int limit_capabilities(uint64_t mask) {
 }
 
 /* A target in a user namespace of its own has its capabilities there only. */
-static int enter_user_namespace(const struct bind_task *task) {
+static int enter_user_namespace(const struct task *task) {
         _cleanup_close_ int fd = -1;
 
-        if (!task->rights->foreign_user_namespace)
+        if (!task->rights.foreign_user_namespace)
                 return 0;
         fd = target_open_proc(task->target, "ns/user", O_RDONLY);
         if (fd < 0)
@@ -99,18 +102,18 @@ static int enter_user_namespace(const struct bind_task *task) {
 }
 
 static int bind_with_capabilities(void *argument) {
-        const struct bind_task *task = argument;
+        const struct task *task = argument;
         int r = enter_user_namespace(task);
 
         if (r >= 0)
-                r = limit_capabilities(task->rights->effective_capabilities);
+                r = limit_capabilities(task->rights.effective_capabilities);
         if (r < 0)
                 return -EACCES;
         return plain_bind(task->fd, task->sockaddr, task->length);
 }
 
 /* Goes where the target is, and only as far as it is elsewhere: each step may need a privilege. */
-static int enter_root_and_directory(const struct bind_task *task) {
+static int enter_root_and_directory(const struct task *task) {
         _cleanup_close_ int root = target_open_proc(task->target, "root", O_PATH | O_DIRECTORY);
         _cleanup_close_ int directory = target_open_proc(task->target, "cwd", O_PATH | O_DIRECTORY);
         struct stat ours, theirs;
@@ -123,7 +126,7 @@ static int enter_root_and_directory(const struct bind_task *task) {
                 return -errno;
         /* /proc/TID/root leads into another mount namespace, too; its root may be the same directory with
          * other things mounted below. */
-        if ((task->rights->foreign_mount_namespace || ours.st_dev != theirs.st_dev ||
+        if ((task->rights.foreign_mount_namespace || ours.st_dev != theirs.st_dev ||
              ours.st_ino != theirs.st_ino) &&
             (fchdir(root) < 0 || chroot(".") < 0))
                 return -errno;
@@ -139,8 +142,8 @@ static int take_credentials(const struct target_rights *rights, const gid_t *gro
         return 0;
 }
 
-static int bind_path(void *argument) {
-        const struct bind_task *task = argument;
+/* Root, directory, user and capabilities become the target's. */
+static int become_target(const struct task *task) {
         _cleanup_free_ gid_t *groups = NULL;
         bool is_root = geteuid() == 0;
         size_t n_groups = 0;
@@ -153,13 +156,35 @@ static int bind_path(void *argument) {
         if (r >= 0)
                 r = enter_root_and_directory(task);
         if (r >= 0 && is_root)
-                r = take_credentials(task->rights, groups, n_groups);
+                r = take_credentials(&task->rights, groups, n_groups);
         if (r < 0)
                 return -EACCES;
         if (geteuid() == 0)
-                (void) limit_capabilities(task->rights->effective_capabilities);
-        (void) umask(task->rights->umask);
-        return plain_bind(task->fd, task->sockaddr, task->length);
+                (void) limit_capabilities(task->rights.effective_capabilities);
+        (void) umask(task->rights.umask);
+        return 0;
+}
+
+static int bind_path(void *argument) {
+        const struct task *task = argument;
+        int r = become_target(task);
+
+        return r < 0 ? r : plain_bind(task->fd, task->sockaddr, task->length);
+}
+
+static void answer_late(void *argument, int result) {
+        const struct task *task = argument;
+
+        (void) listener_answer(task->target->listener, task->target->id, result);
+}
+
+static int unlink_path(void *argument) {
+        const struct task *task = argument;
+        int r = become_target(task);
+
+        if (r >= 0 && unlinkat(task->fd, task->path, 0) < 0)
+                r = -errno;
+        return r;
 }
 
 /* Of a family that we do not know, or an address that we cannot read, the kernel may ask for any. */
@@ -178,8 +203,7 @@ static bool may_need_capability(int fd, int domain, const void *sockaddr, sockle
 }
 
 int bind_as_target(const struct target *target, int fd, int domain, const void *sockaddr, socklen_t length) {
-        struct target_rights rights;
-        struct bind_task task = {target, &rights, fd, sockaddr, length};
+        struct task task = {.target = target, .fd = fd, .sockaddr = sockaddr, .length = length};
         struct address address;
         bool is_path;
         int r;
@@ -189,15 +213,24 @@ int bind_as_target(const struct target *target, int fd, int domain, const void *
         if (!is_path && !may_need_capability(fd, domain, sockaddr, length))
                 return plain_bind(fd, sockaddr, length);
 
-        r = target_read_rights(target, &rights);
+        r = target_read_rights(target, &task.rights);
         if (r < 0)
                 return r == -ENOENT ? r : -EACCES;
         if (is_path)
-                return run_in_child(bind_path, &task);
-        if (!rights.foreign_user_namespace && (domain == AF_INET || domain == AF_INET6) &&
-            (rights.effective_capabilities & (1 << CAP_NET_BIND_SERVICE)) != 0)
+                return run_in_child_for_now(bind_path, answer_late, &task);
+        if (!task.rights.foreign_user_namespace && (domain == AF_INET || domain == AF_INET6) &&
+            (task.rights.effective_capabilities & (1 << CAP_NET_BIND_SERVICE)) != 0)
                 return plain_bind(fd, sockaddr, length);
         return run_in_child(bind_with_capabilities, &task);
+}
+
+int unlink_as_target(const struct target *target, int directory_fd, const char *path) {
+        _cleanup_close_ int directory =
+                directory_fd == AT_FDCWD || path[0] == '/' ? -1 : target_get_fd(target, directory_fd);
+        struct task task = {.target = target, .fd = directory < 0 ? AT_FDCWD : directory, .path = path};
+        int r = target_read_rights(target, &task.rights);
+
+        return r < 0 ? r : run_in_child_for_now(unlink_path, NULL, &task);
 }
 
 /* A path that nobody answers on any more is left over from a program that is gone. */

@@ -11,8 +11,12 @@
 
 /* Binds fd, a copy of the target's socket, as the kernel would have for the target: privileged ports need
  * CAP_NET_BIND_SERVICE in the target; a path is taken from the target's root and working directory and made
- * with its umask and owner. Returns 0 or bind(2)'s errno. */
+ * with its umask and owner. Returns 0 or bind(2)'s errno; -EINPROGRESS where the file
+ * system takes its time: the call will be answered when it is done. */
 int bind_as_target(const struct target *target, int fd, int domain, const void *sockaddr, socklen_t length);
+
+/* unlinkat() as the target would do it, of a file that is no directory. -EINPROGRESS as above. */
+int unlink_as_target(const struct target *target, int directory_fd, const char *path);
 
 /* Binds fd with the supervisor's own rights: the administrator has named this address. */
 int bind_as_supervisor(int fd, const struct address *address);

@@ -389,8 +389,7 @@ static void read_paths(struct answerer *answerer) {
                 if (!address_is_unix_path(address) ||
                     lstat(((const struct sockaddr_un *) &sockaddr)->sun_path, &st) < 0)
                         continue;
-                answerer->states[i].device = st.st_dev;
-                answerer->states[i].inode = st.st_ino;
+                answerer->states[i].file = (struct file_id){st.st_dev, st.st_ino};
         }
 }
 

@@ -75,26 +75,51 @@ def test_relative_path_after_chdir_is_matched(runner, tmp_path):
     assert process.wait() == 0
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no FUSE")
-def test_unlink_in_a_file_system_that_does_not_answer_stops_no_bind(runner, tmp_path):
+# A program that mounts a file system at path which answers nothing for now; its first request arrives while call waits.
+DEAD_FILE_SYSTEM = """
+import ctypes, os, socket, struct
+path = {path!r}
+fuse = os.open("/dev/fuse", os.O_RDWR)
+options = f"fd={{fuse}},rootmode=40000,user_id=0,group_id=0".encode()
+assert ctypes.CDLL(None).mount(b"dead", path.encode(), b"fuse", 0, options) == 0
+unique = struct.unpack_from("=IIQ", os.read(fuse, 1 << 20))[2]
+os.write(fuse, struct.pack("=IiQII56x", 80, 0, unique, 7, 31))  # FUSE_INIT
+if os.fork() == 0:
+    os.close(fuse)
+    try: {call}
+    except OSError as error: print(error.strerror, flush=True)
+    os.kill(0, 9)
+request = os.read(fuse, 1 << 20)
+s = socket.socket(socket.AF_UNIX); s.bind({bound!r}); print("bound", flush=True)
+{then}
+"""
+
+
+def on_dead_file_system(runner, tmp_path, call, then):
     (tmp_path / "dead").mkdir()
-    passed = unix_socket(tmp_path / "s")
-    process = runner.force_bind(["-m", f"unix:{tmp_path}/s=sd=0"], ["unshare", "--mount", "--", *python(f"""
-        import ctypes, os, socket, struct
-        path = {str(tmp_path / "dead")!r}
-        fuse = os.open("/dev/fuse", os.O_RDWR)
-        options = f"fd={{fuse}},rootmode=40000,user_id=0,group_id=0".encode()
-        assert ctypes.CDLL(None).mount(b"dead", path.encode(), b"fuse", 0, options) == 0
-        unique = struct.unpack_from("=IIQ", os.read(fuse, 1 << 20))[2]
-        os.write(fuse, struct.pack("=IiQII56x", 80, 0, unique, 7, 31))  # FUSE_INIT is the last to be answered
-        if os.fork() == 0:
-            os.close(fuse); os.unlink(path + "/file")
-        os.read(fuse, 1 << 20)
-        s = socket.socket(socket.AF_UNIX); s.bind({str(tmp_path / "s")!r}); print("bound", flush=True)
-        os.kill(0, 9)
-    """)], [passed])
+    code = DEAD_FILE_SYSTEM.format(path=str(tmp_path / "dead"), bound=str(tmp_path / "s"), call=call, then=then)
+    process = runner.force_bind(["-m", "unix:*=allow", "-m", f"unix:{tmp_path}/s=sd=0"],
+                                ["unshare", "--mount", "--", *python(code)], [unix_socket(tmp_path / "s")])
     harness.wait_until(lambda: "bound" in process.stdout, process.stderr)
     process.wait()
+    return process
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no FUSE")
+@pytest.mark.parametrize("call", ["os.unlink(path + '/file')", "os.unlink(path + '/s')", "socket.socket(socket.AF_UNIX).bind(path + '/s')",
+                                  "socket.socket(socket.AF_UNIX).bind(path + '/other')"])
+def test_call_on_a_file_system_that_does_not_answer_stops_no_bind(runner, tmp_path, call):
+    on_dead_file_system(runner, tmp_path, call, "os.kill(0, 9)")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no FUSE")
+def test_bind_on_a_slow_file_system_is_answered_when_it_has_answered(runner, tmp_path):
+    process = on_dead_file_system(runner, tmp_path, "socket.socket(socket.AF_UNIX).bind(path + '/other')", """
+while True:
+    os.write(fuse, struct.pack("=IiQ", 16, -5, struct.unpack_from("=IIQ", request)[2]))
+    request = os.read(fuse, 1 << 20)
+""")
+    assert process.stdout.split("\n") == ["bound", "Input/output error", ""]
 
 
 def test_chmod_and_chown_of_the_path_work(runner, tmp_path):
