@@ -180,6 +180,20 @@ static void decide_and_carry_out(struct bind_call *bind_call) {
         log_bind(bind_call, LOG_INFO, MESSAGE_FAILED, &decision, result);
 }
 
+bool gives_renamed(struct bind_call *bind_call, const char *path, const struct passed_socket *passed,
+                   struct decision *ret) {
+        struct bind_request *request = &bind_call->request;
+
+        request->kind = bind_call->info.kind;
+        request->address = passed->address;
+        request->same_file = passed;
+        if (unix_path_absolute(bind_call->target, path, bind_call->path) >= 0)
+                request->path = bind_call->path;
+        describe_request(bind_call);
+        decide(bind_call->answerer->policy, request, 0, ret);
+        return ret->verdict == VERDICT_ADOPT && ret->passed == passed;
+}
+
 bool answer_unconcerned_bind(struct answerer *answerer, const struct target *target,
                              const struct call *call) {
         struct sockaddr_storage sockaddr = {};

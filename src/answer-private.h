@@ -54,3 +54,6 @@ bool concerns_connect(const struct answerer *answerer);
 
 /* answer-unlink.c: a passed socket's path stays. */
 void answer_unlink(struct answerer *answerer, const struct target *target, const struct call *call);
+
+/* answer-rename.c: a socket that is renamed over a passed socket's path is bound to that path. */
+void answer_rename(struct answerer *answerer, const struct target *target, const struct call *call);

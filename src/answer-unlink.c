@@ -9,12 +9,11 @@
 
 void answer_unlink(struct answerer *answerer, const struct target *target, const struct call *call) {
         const struct passed_socket *passed = NULL;
-        int directory_fd = call->kind == CALL_UNLINKAT ? call->fd : AT_FDCWD;
         char path[PATH_MAX], address[ADDRESS_STRING_MAX], result[ADDRESS_STRING_MAX + 300];
 
         if ((call->kind == CALL_UNLINK || (call->number & AT_REMOVEDIR) == 0) &&
             target_read_string(target, call->pointer, path, sizeof(path)) >= 0)
-                passed = find_passed_path(answerer, target, directory_fd, path);
+                passed = find_passed_path(answerer, target, call->fd, path);
 
         if (!passed) {
                 (void) listener_continue(target->listener, target->id);

@@ -109,6 +109,11 @@ static void answer_call(struct answerer *answerer, const struct target *target, 
         case CALL_UNLINKAT:
                 answer_unlink(answerer, target, call);
                 break;
+        case CALL_RENAME:
+        case CALL_RENAMEAT:
+        case CALL_RENAMEAT2:
+                answer_rename(answerer, target, call);
+                break;
         case CALL_CONNECT:
                 answer_connect(answerer, target, call);
                 break;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "call.h"
 
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/net.h>
 #include <stdbool.h>
@@ -22,30 +23,44 @@ static const struct {
         {AUDIT_ARCH_X86_64, SYS_shutdown, CALL_SHUTDOWN},
         {AUDIT_ARCH_X86_64, SYS_unlink, CALL_UNLINK},
         {AUDIT_ARCH_X86_64, SYS_unlinkat, CALL_UNLINKAT},
+        {AUDIT_ARCH_X86_64, SYS_rename, CALL_RENAME},
+        {AUDIT_ARCH_X86_64, SYS_renameat, CALL_RENAMEAT},
+        {AUDIT_ARCH_X86_64, SYS_renameat2, CALL_RENAMEAT2},
         {AUDIT_ARCH_X86_64, SYS_connect, CALL_CONNECT},
         {AUDIT_ARCH_X86_64, X32(SYS_bind), CALL_BIND},
         {AUDIT_ARCH_X86_64, X32(SYS_listen), CALL_LISTEN},
         {AUDIT_ARCH_X86_64, X32(SYS_shutdown), CALL_SHUTDOWN},
         {AUDIT_ARCH_X86_64, X32(SYS_unlink), CALL_UNLINK},
         {AUDIT_ARCH_X86_64, X32(SYS_unlinkat), CALL_UNLINKAT},
+        {AUDIT_ARCH_X86_64, X32(SYS_rename), CALL_RENAME},
+        {AUDIT_ARCH_X86_64, X32(SYS_renameat), CALL_RENAMEAT},
+        {AUDIT_ARCH_X86_64, X32(SYS_renameat2), CALL_RENAMEAT2},
         {AUDIT_ARCH_X86_64, X32(SYS_connect), CALL_CONNECT},
         {AUDIT_ARCH_I386, 361, CALL_BIND},
         {AUDIT_ARCH_I386, 363, CALL_LISTEN},
         {AUDIT_ARCH_I386, 373, CALL_SHUTDOWN},
         {AUDIT_ARCH_I386, 10, CALL_UNLINK},
         {AUDIT_ARCH_I386, 301, CALL_UNLINKAT},
+        {AUDIT_ARCH_I386, 38, CALL_RENAME},
+        {AUDIT_ARCH_I386, 302, CALL_RENAMEAT},
+        {AUDIT_ARCH_I386, 353, CALL_RENAMEAT2},
         {AUDIT_ARCH_I386, 362, CALL_CONNECT},
 #elif defined(__aarch64__)
         {AUDIT_ARCH_AARCH64, SYS_bind, CALL_BIND},
         {AUDIT_ARCH_AARCH64, SYS_listen, CALL_LISTEN},
         {AUDIT_ARCH_AARCH64, SYS_shutdown, CALL_SHUTDOWN},
         {AUDIT_ARCH_AARCH64, SYS_unlinkat, CALL_UNLINKAT},
+        {AUDIT_ARCH_AARCH64, SYS_renameat, CALL_RENAMEAT},
+        {AUDIT_ARCH_AARCH64, SYS_renameat2, CALL_RENAMEAT2},
         {AUDIT_ARCH_AARCH64, SYS_connect, CALL_CONNECT},
         {AUDIT_ARCH_ARM, 282, CALL_BIND},
         {AUDIT_ARCH_ARM, 284, CALL_LISTEN},
         {AUDIT_ARCH_ARM, 293, CALL_SHUTDOWN},
         {AUDIT_ARCH_ARM, 10, CALL_UNLINK},
         {AUDIT_ARCH_ARM, 328, CALL_UNLINKAT},
+        {AUDIT_ARCH_ARM, 38, CALL_RENAME},
+        {AUDIT_ARCH_ARM, 329, CALL_RENAMEAT},
+        {AUDIT_ARCH_ARM, 382, CALL_RENAMEAT2},
         {AUDIT_ARCH_ARM, 283, CALL_CONNECT},
 #else
 #error "The system call numbers of this architecture are not known here."
@@ -80,7 +95,7 @@ static enum call_kind socketcall_kind(unsigned subcall) {
 
 int call_decode(const struct seccomp_notif *notification, const struct target *target, struct call *ret) {
         const struct seccomp_data *data = &notification->data;
-        uint64_t arguments[3];
+        uint64_t arguments[5];
         struct call call = {};
 
         for (size_t i = 0; i < ELEMENTSOF(arguments); i++)
@@ -116,11 +131,24 @@ int call_decode(const struct seccomp_notif *notification, const struct target *t
                 call.number = (int) (uint32_t) arguments[1];
                 break;
         case CALL_UNLINK:
+                call.fd = AT_FDCWD;
                 call.pointer = arguments[0];
                 break;
         case CALL_UNLINKAT:
                 call.pointer = arguments[1];
                 call.number = (int) (uint32_t) arguments[2];
+                break;
+        case CALL_RENAME:
+                call.fd = call.new_fd = AT_FDCWD;
+                call.pointer = arguments[0];
+                call.new_pointer = arguments[1];
+                break;
+        case CALL_RENAMEAT:
+        case CALL_RENAMEAT2:
+                call.pointer = arguments[1];
+                call.new_fd = (int) (uint32_t) arguments[2];
+                call.new_pointer = arguments[3];
+                call.number = call.kind == CALL_RENAMEAT2 ? (int) (uint32_t) arguments[4] : 0;
                 break;
         case CALL_OTHER:
                 break;

@@ -15,16 +15,21 @@ enum call_kind {
         CALL_SHUTDOWN,
         CALL_UNLINK,
         CALL_UNLINKAT,
+        CALL_RENAME,
+        CALL_RENAMEAT,
+        CALL_RENAMEAT2,
         CALL_CONNECT,
         CALL_OTHER, /* nothing that is trapped on purpose */
 };
 
 struct call {
         enum call_kind kind;
-        int fd;               /* of all but unlink(); unlinkat()'s directory */
-        uint64_t pointer;     /* bind()'s and connect()'s address, unlink()'s and unlinkat()'s path */
+        int fd;               /* the socket; of a path, its directory or AT_FDCWD */
+        uint64_t pointer;     /* bind()'s and connect()'s address, or the path */
         unsigned length;      /* bind()'s and connect()'s addrlen */
-        int number;           /* listen()'s backlog, shutdown()'s how, unlinkat()'s flags */
+        int number;           /* listen()'s backlog, shutdown()'s how, flags of unlinkat() and renameat2() */
+        int new_fd;           /* what a rename makes of the path */
+        uint64_t new_pointer;
         bool arguments_fixed; /* in registers: nothing can change them while the call waits */
 };
 

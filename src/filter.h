@@ -15,7 +15,7 @@ enum trap {
         TRAP_LISTEN = 1 << 2,
         TRAP_SHUTDOWN = 1 << 3,         /* for reading: SHUT_RD and SHUT_RDWR */
         TRAP_SHUTDOWN_WRITING = 1 << 4, /* SHUT_WR, which harms datagram sockets only */
-        TRAP_UNLINK = 1 << 5,           /* unlink() and unlinkat() */
+        TRAP_PATHS = 1 << 5,            /* unlink(), rename(), and their relatives */
         TRAP_CONNECT = 1 << 6, /* connect() with an address not as long as an IP one (16 or 28 bytes) */
         TRAP_CONNECT_ALL = 1 << 7, /* every connect() */
 };

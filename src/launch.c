@@ -73,7 +73,7 @@ static unsigned find_traps(const struct launch *launch) {
         if (policy_adopts(policy) && policy->n_passed > 0)
                 traps |= TRAP_SHUTDOWN | (has_passed_datagram(policy, false) ? TRAP_SHUTDOWN_WRITING : 0);
         if (policy_adopts(policy) && has_passed_path(policy))
-                traps |= TRAP_UNLINK;
+                traps |= TRAP_PATHS;
         if (policy_adopts(policy) && has_passed_datagram(policy, true))
                 traps |= TRAP_CONNECT_ALL;
         else if (policy_adopts(policy) && has_hidden_unix_socket(launch))

@@ -189,3 +189,37 @@ def test_dnsmasq_over_udp_and_tcp(runner, tmp_path, port, background):
         harness.wait_until(lambda: not harness.supervisors(), "the supervisor to end")
     else:
         end(process)
+
+
+# --- haproxy: binds a temporary path and renames it over the real one ------------------------------------------
+
+HAPROXY = """
+global
+        log stderr format raw daemon
+        stats socket {directory}/stats.sock mode 660 level admin
+defaults
+        mode http
+        timeout connect 1s
+        timeout client 5s
+        timeout server 5s
+frontend web
+        bind {directory}/web.sock
+        bind unix@{directory}/other.sock
+        http-request return status 200 content-type text/plain lf-string served
+"""
+
+
+@pytest.mark.parametrize("mode", ["-db", "-W"])
+def test_haproxy_with_unix_sockets(runner, tmp_path, mode):
+    sockets = {name: harness.unix_socket(tmp_path / f"{name}.sock") for name in ("stats", "web", "other")}
+    inodes = {name: os.stat(tmp_path / f"{name}.sock").st_ino for name in sockets}
+    (tmp_path / "haproxy.cfg").write_text(HAPROXY.format(directory=tmp_path))
+    process = runner.force_bind(["--auto"], ["/usr/sbin/haproxy", mode, "-f", tmp_path / "haproxy.cfg"], list(sockets.values()),
+                                names=list(sockets))
+    for name in "web", "other":
+        assert exchange(str(tmp_path / f"{name}.sock"), REQUEST).endswith(b"served"), process.stderr
+    assert b"Uptime" in exchange(str(tmp_path / "stats.sock"), b"show info\n")
+    process.signal()
+    process.wait()
+    assert {name: os.stat(tmp_path / f"{name}.sock").st_ino for name in sockets} == inodes
+    assert sorted(path.name for path in tmp_path.glob("*.sock*")) == sorted(f"{name}.sock" for name in sockets)

@@ -312,6 +312,72 @@ def test_auto_gives_no_unix_socket_to_an_ip_bind(runner, tmp_path):
     assert process.stdout == "('127.0.0.1', 8000)\n"
 
 
+RENAMED = """
+import os, select, socket
+path = {path!r}; temporary = path + ".tmp"; directory = os.open(os.path.dirname(path), os.O_RDONLY)
+s = socket.socket(socket.AF_UNIX); s.bind(temporary); os.chmod(temporary, 0o660)
+{before}
+{rename}
+{after}
+assert not os.path.exists(temporary)
+s.accept()[0].sendall(b"served")
+"""
+
+
+@pytest.mark.parametrize("before,after", [("s.listen(1)", ""), ("", "s.listen(1)"),
+                                          ("s.listen(1); d = s.dup(); e = select.epoll(); e.register(d)", "e.poll()")],
+                         ids=["listens before", "listens after", "has registered"])
+@pytest.mark.parametrize("rename", [
+    "os.rename(temporary, path)",
+    "os.rename(os.path.basename(temporary), os.path.basename(path), src_dir_fd=directory, dst_dir_fd=directory)",
+], ids=["rename", "renameat"])
+def test_socket_that_is_renamed_over_the_path_is_the_passed_one(runner, tmp_path, rename, before, after):
+    path = tmp_path / "s"
+    passed = unix_socket(path)
+    inode = os.stat(path).st_ino
+    notify = harness.Notify(tmp_path)
+    process = runner.force_bind(["--auto", "--ready=listen"], python(
+        RENAMED.format(path=str(path), rename=rename, before=before, after=after)), [passed], env={"NOTIFY_SOCKET": notify.path})
+    notify.wait_for("READY=1")
+    assert exchange(str(path)) == b"served"
+    assert process.wait() == 0, process.stderr
+    assert os.stat(path).st_ino == inode
+
+
+def test_socket_that_was_adopted_at_a_temporary_path_can_be_renamed(runner, tmp_path):
+    path = tmp_path / "s"
+    passed = unix_socket(path)
+    process = runner.force_bind(["-m", "unix:*=sd=0"], python(
+        RENAMED.format(path=str(path), rename="os.rename(temporary, path)", before="", after="s.listen(1)")
+        .replace("os.chmod", "(lambda *_: None)")), [passed])
+    assert exchange(str(path)) == b"served"
+    assert process.wait() == 0, process.stderr
+
+
+def test_passed_path_is_not_moved_away(runner, tmp_path):
+    path = tmp_path / "s"
+    passed = unix_socket(path)
+    process = serve(runner, path, passed, before="os.rename(path, path + '.old'); assert not os.path.exists(path + '.old')")
+    assert exchange(str(path)) == b"served"
+    assert process.wait() == 0, process.stderr
+
+
+def test_other_files_are_renamed_as_ever(runner, tmp_path):
+    passed = unix_socket(tmp_path / "s")
+    process = runner.force_bind(["--auto"], python(f"""
+        import os, socket
+        os.chdir({str(tmp_path)!r})
+        s = socket.socket(socket.AF_UNIX); s.bind("t"); os.rename("t", "u")
+        open("a", "w").write("a"); os.rename("a", "b"); os.mkdir("d"); os.rename("b", "d/s"); print(open("d/s").read())
+        try: os.rename("nothing", "s")
+        except FileNotFoundError: print("ENOENT")
+        open("c", "w"); os.rename("c", "s"); print(os.path.isfile("s"))
+    """), [passed])
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.split() == ["a", "ENOENT", "True"]
+    assert (tmp_path / "u").is_socket()
+
+
 PROBE = """
 probe = socket.socket(socket.AF_UNIX)
 try:
