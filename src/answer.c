@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "answer.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "answer-private.h"
@@ -43,6 +44,41 @@ static bool has_file_name(const struct passed_socket *passed, const char *name) 
 
         memcpy(path, passed->address.unix_name, passed->address.unix_length);
         return strcmp(file_name(path), name) == 0;
+}
+
+static bool may_be_passed_path(const struct answerer *answerer, const struct target *target,
+                               uint64_t pointer) {
+        char path[PATH_MAX];
+
+        if (target_read_string(target, pointer, path, sizeof(path)) < 0)
+                return false;
+        for (size_t i = 0; i < answerer->policy->n_passed; i++)
+                if (answerer->states[i].file.inode != 0 &&
+                    has_file_name(&answerer->policy->passed[i], file_name(path)))
+                        return true;
+        return false;
+}
+
+/* A first look at a call, before the target is opened: whether it may concern us at all */
+static bool concerns(struct answerer *answerer, const struct target *target, const struct call *call) {
+        switch (call->kind) {
+        case CALL_CONNECT:
+                return concerns_connect(answerer);
+        case CALL_RENAME:
+        case CALL_RENAMEAT:
+        case CALL_RENAMEAT2:
+                return may_be_passed_path(answerer, target, call->new_pointer) ||
+                       may_be_passed_path(answerer, target, call->pointer);
+        case CALL_UNLINK:
+        case CALL_UNLINKAT:
+                return may_be_passed_path(answerer, target, call->pointer);
+        case CALL_BIND:
+        case CALL_LISTEN:
+        case CALL_SHUTDOWN:
+        case CALL_OTHER:
+                return true;
+        }
+        return true;
 }
 
 const struct passed_socket *find_passed_path(const struct answerer *answerer, const struct target *target,
@@ -141,7 +177,7 @@ void answer_one(struct answerer *answerer) {
         if (r >= 0 && !answerer->observer && call.kind == CALL_BIND &&
             answer_unconcerned_bind(answerer, &target, &call))
                 return;
-        if (r >= 0 && call.kind == CALL_CONNECT && !concerns_connect(answerer)) {
+        if (r >= 0 && !concerns(answerer, &target, &call)) {
                 (void) listener_continue(target.listener, target.id);
                 return;
         }
