@@ -354,3 +354,27 @@ def test_a_machine_changes_no_device_node_of_the_host(machine):
     """A getty takes its terminal's node over; that once made the host's /dev/null unusable."""
     assert int(machine.run("stat", "-c", "%d", "/dev/null").stdout) != os.stat("/dev/null").st_dev
     assert machine.run("stat", "-c", "%a %t:%T", "/dev/null").stdout.strip() == "666 1:3"
+
+
+@pytest.mark.parametrize("path", ["/run/postgresql/.s.PGSQL.5432", "/var/run/postgresql/.s.PGSQL.5432"])
+def test_postgresql_on_tcp_and_its_unix_socket(machine, units, path):
+    """pg_ctlcluster connects to the Unix socket first, to see whether another server runs; the server calls it /var/run."""
+    def ask(host):
+        return machine.run("runuser", "-u", "postgres", "--", "psql", "-h", host, "-tAc", "select 6 * 7", check=False).stdout.strip()
+
+    units("postgresql@15-main.service.d/socket.conf",
+          f"[X-ForceBind]\nListen=tcp:127.0.0.1:5432\nListen=unix:{path}\n")
+    units("postgresql@15-main.socket.d/owner.conf", "[Socket]\nSocketUser=postgres\nSocketGroup=postgres\nDirectoryMode=2775\n")
+    try:
+        machine.systemctl("start", "postgresql@15-main.socket")
+        owner = machine.run("stat", "-c", "%U %i", "/run/postgresql/.s.PGSQL.5432").stdout
+        assert owner.startswith("postgres ")
+        for _ in range(2):
+            # "the database system is starting up", it may tell its first clients
+            harness.wait_until(lambda: ask("/var/run/postgresql") == "42", machine.journal("-u", "postgresql@15-main"))
+            assert ask("/run/postgresql") == "42"
+            assert machine.show("postgresql@15-main", "StatusText") == "2 sockets adopted, 0 bound"
+            machine.systemctl("restart", "postgresql@15-main")
+        assert machine.run("stat", "-c", "%U %i", "/run/postgresql/.s.PGSQL.5432").stdout == owner
+    finally:
+        machine.systemctl("stop", "postgresql@15-main.socket", "postgresql@15-main.service")
