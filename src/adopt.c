@@ -61,6 +61,7 @@ static int put_passed_in_place(struct bind_call *bind_call, const struct decisio
         if (n_failed > 0)
                 log_message(LOG_DEBUG, "%s: %u socket options could not be carried over", bind_call->asked,
                             n_failed);
+        replay_memberships(answerer, bind_call->info.cookie, passed);
         disconnect_datagram(passed);
         r = put_in_place(bind_call, passed->fd);
         if (r < 0)

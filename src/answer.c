@@ -77,6 +77,8 @@ static bool concerns(struct answerer *answerer, const struct target *target, con
         case CALL_SHUTDOWN:
         case CALL_OTHER:
                 return true;
+        case CALL_SETSOCKOPT:
+                return call->level == IPPROTO_IP || call->level == IPPROTO_IPV6;
         }
         return true;
 }
@@ -153,6 +155,9 @@ static void answer_call(struct answerer *answerer, const struct target *target, 
         case CALL_CONNECT:
                 answer_connect(answerer, target, call);
                 break;
+        case CALL_SETSOCKOPT:
+                answer_join(answerer, target, call);
+                break;
         case CALL_OTHER:
                 (void) listener_continue(target->listener, target->id);
                 break;
@@ -196,6 +201,7 @@ void answer_one(struct answerer *answerer) {
 }
 
 void answerer_clean_up(struct answerer *answerer) {
+        leave_groups(answerer);
         for (size_t i = 0; i < answerer->policy->n_passed; i++)
                 if (answerer->states[i].known) {
                         disconnect_datagram(&answerer->policy->passed[i]);

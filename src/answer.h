@@ -25,6 +25,20 @@
 /* Paths that an action unix:PATH made */
 #define MADE_PATHS_MAX 16
 
+/* Multicast groups that sockets have joined. What is forgotten is not carried over, or not left in the end. */
+#define MEMBERSHIPS_MAX 64
+
+/* The longest: struct group_source_req */
+#define MEMBERSHIP_VALUE_MAX 264
+
+/* A setsockopt() that joined a group */
+struct membership {
+        uint64_t cookie; /* of the socket; 0: free */
+        int level, name;
+        unsigned length;
+        uint8_t value[MEMBERSHIP_VALUE_MAX];
+};
+
 /* What we keep of a passed socket beside what decisions are made from */
 struct passed_state {
         struct socket_options *known; /* its options before the first adoption, NULL: never adopted */
@@ -49,6 +63,8 @@ struct answerer {
                 size_t passed;
         } stand_ins[STAND_INS_MAX];
         unsigned next_stand_in;
+        struct membership memberships[MEMBERSHIPS_MAX];
+        unsigned next_membership;
         struct made_path made_paths[MADE_PATHS_MAX];
         unsigned n_made_paths;
         unsigned n_access_failures; /* that were logged */

@@ -10,7 +10,8 @@
 #include "util.h"
 
 /* The numbers of an ABI that this machine can run beside its native one are written out: its headers are not
- * there, and libseccomp answers "multiplexed" for i386's. x32 has x86-64's numbers with a mark. */
+ * there, and libseccomp answers "multiplexed" for i386's. x32 has x86-64's numbers with a mark. What 32-bit
+ * ABIs give to setsockopt() is laid out in another way, and left alone. */
 static const struct {
         uint32_t architecture; /* AUDIT_ARCH_* */
         int number;
@@ -27,6 +28,7 @@ static const struct {
         {AUDIT_ARCH_X86_64, SYS_renameat, CALL_RENAMEAT},
         {AUDIT_ARCH_X86_64, SYS_renameat2, CALL_RENAMEAT2},
         {AUDIT_ARCH_X86_64, SYS_connect, CALL_CONNECT},
+        {AUDIT_ARCH_X86_64, SYS_setsockopt, CALL_SETSOCKOPT},
         {AUDIT_ARCH_X86_64, X32(SYS_bind), CALL_BIND},
         {AUDIT_ARCH_X86_64, X32(SYS_listen), CALL_LISTEN},
         {AUDIT_ARCH_X86_64, X32(SYS_shutdown), CALL_SHUTDOWN},
@@ -53,6 +55,7 @@ static const struct {
         {AUDIT_ARCH_AARCH64, SYS_renameat, CALL_RENAMEAT},
         {AUDIT_ARCH_AARCH64, SYS_renameat2, CALL_RENAMEAT2},
         {AUDIT_ARCH_AARCH64, SYS_connect, CALL_CONNECT},
+        {AUDIT_ARCH_AARCH64, SYS_setsockopt, CALL_SETSOCKOPT},
         {AUDIT_ARCH_ARM, 282, CALL_BIND},
         {AUDIT_ARCH_ARM, 284, CALL_LISTEN},
         {AUDIT_ARCH_ARM, 293, CALL_SHUTDOWN},
@@ -129,6 +132,12 @@ int call_decode(const struct seccomp_notif *notification, const struct target *t
         case CALL_LISTEN:
         case CALL_SHUTDOWN:
                 call.number = (int) (uint32_t) arguments[1];
+                break;
+        case CALL_SETSOCKOPT:
+                call.level = (int) (uint32_t) arguments[1];
+                call.number = (int) (uint32_t) arguments[2];
+                call.pointer = arguments[3];
+                call.length = (unsigned) arguments[4];
                 break;
         case CALL_UNLINK:
                 call.fd = AT_FDCWD;

@@ -19,14 +19,16 @@ enum call_kind {
         CALL_RENAMEAT,
         CALL_RENAMEAT2,
         CALL_CONNECT,
+        CALL_SETSOCKOPT,
         CALL_OTHER, /* nothing that is trapped on purpose */
 };
 
 struct call {
         enum call_kind kind;
         int fd;               /* the socket; of a path, its directory or AT_FDCWD */
-        uint64_t pointer;     /* bind()'s and connect()'s address, or the path */
-        unsigned length;      /* bind()'s and connect()'s addrlen */
+        uint64_t pointer;     /* bind()'s and connect()'s address, the path, or the option's value */
+        unsigned length;      /* bind()'s and connect()'s addrlen, the option's */
+        int level;            /* of the option, whose name is number */
         int number;           /* listen()'s backlog, shutdown()'s how, flags of unlinkat() and renameat2() */
         int new_fd;           /* what a rename makes of the path */
         uint64_t new_pointer;

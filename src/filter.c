@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/net.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -40,6 +41,10 @@ struct trapped_call {
 #define CONNECT_LENGTH(mask, value)                                                                         \
         { TRAP_CONNECT, SCMP_SYS(connect), 2, (mask), (value) }
 
+/* Other levels have options of these numbers, too: they are let go. */
+#define JOINS(option)                                                                                       \
+        { TRAP_JOIN, SCMP_SYS(setsockopt), 2, INT_MASK, (option) }
+
 static const struct trapped_call trapped_calls[] = {
         {TRAP_BIND_ALL, SCMP_SYS(bind), 0, 0, 0},
         BIND_LENGTH_BIT(0x10),
@@ -64,6 +69,11 @@ static const struct trapped_call trapped_calls[] = {
         CONNECT_LENGTH(0x20, 0x20),
         CONNECT_LENGTH(0x40, 0x40),
         CONNECT_LENGTH(0x80, 0x80),
+        JOINS(IP_ADD_MEMBERSHIP),
+        JOINS(IP_ADD_SOURCE_MEMBERSHIP),
+        JOINS(IPV6_JOIN_GROUP),
+        JOINS(MCAST_JOIN_GROUP),
+        JOINS(MCAST_JOIN_SOURCE_GROUP),
 };
 
 /* socketcall(2) keeps the arguments in memory, where a filter cannot look */

@@ -75,7 +75,7 @@ static unsigned find_traps(const struct launch *launch) {
         if (policy_adopts(policy) && has_passed_path(policy))
                 traps |= TRAP_PATHS;
         if (policy_adopts(policy) && has_passed_datagram(policy, true))
-                traps |= TRAP_CONNECT_ALL;
+                traps |= TRAP_CONNECT_ALL | TRAP_JOIN;
         else if (policy_adopts(policy) && has_hidden_unix_socket(launch))
                 traps |= TRAP_CONNECT;
         return traps;

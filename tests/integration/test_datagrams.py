@@ -4,7 +4,7 @@ import os
 import socket
 
 import pytest
-from harness import port_of, python, tcp_socket, udp_socket, wait_until
+from harness import port_of, python, supervisors, tcp_socket, udp_socket, wait_until
 
 # A DTLS server's way: the first datagram of a client makes a socket of the same address that is connected to it.
 # Answers with the number of the client, and "listening socket" or "own socket".
@@ -113,3 +113,42 @@ def test_target_that_may_not_bind_connects_the_passed_socket_and_is_told(runner)
     assert process.wait() == 0, process.stderr
     assert process.stdout == "('127.0.0.1', 9)\n"
     assert "CAP_NET_BIND_SERVICE" in process.stderr
+
+
+def member(address, passed, before, after):
+    """A program that joins the group before or after bind, and says what it received by it."""
+    six = ":" in address
+    return python(f"""
+        import socket, struct
+        group, six = {address!r}, {six}
+        level, name = (socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP) if six else (socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP)
+        value = socket.inet_pton(socket.AF_INET6 if six else socket.AF_INET, group)
+        value += struct.pack("=I", socket.if_nametoindex("lo")) if six else socket.inet_aton("127.0.0.1")
+        def new(join_first, join_then):
+            s = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
+            if join_first: s.setsockopt(level, name, value)
+            s.bind({passed.getsockname()[:2]!r})
+            if join_then: s.setsockopt(level, name, value)
+            return s
+        s = new({before}, {after}); t = new({before}, {after})
+        if six:  # the loopback interface carries no IPv6 multicast
+            print("to all" if "ff0200000000000000000000000000fb" in open("/proc/self/net/igmp6").read() else "no member"); raise SystemExit
+        u = socket.socket(s.family, socket.SOCK_DGRAM)
+        u.setsockopt(level, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        u.sendto(b"to all", (group, {port_of(passed)})); s.settimeout(5)
+        print(s.recv(100).decode(), flush=True)
+    """)
+
+
+@pytest.mark.parametrize("before,after", [(True, False), (False, True)], ids=["before bind", "after bind"])
+@pytest.mark.parametrize("address", ["239.255.255.250", "ff02::fb"])
+def test_multicast_group_is_joined_by_the_passed_socket_and_left_in_the_end(runner, address, before, after):
+    six = ":" in address
+    passed = udp_socket("::" if six else "0.0.0.0", family=socket.AF_INET6 if six else socket.AF_INET)
+    for _ in range(2):
+        process = runner.force_bind(["--auto"], member(address, passed, before, after), [passed])
+        assert process.wait() == 0, process.stderr
+        assert process.stdout == "to all\n"
+        wait_until(lambda: not supervisors(), "the supervisor to end")
+        groups = open("/proc/thread-self/net/igmp6" if six else "/proc/thread-self/net/igmp").read().lower()
+        assert ("ff0200000000000000000000000000fb" if six else "faffffef") not in groups
