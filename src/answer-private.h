@@ -58,8 +58,9 @@ void answer_unlink(struct answerer *answerer, const struct target *target, const
 /* answer-rename.c: a socket that is renamed over a passed socket's path is bound to that path. */
 void answer_rename(struct answerer *answerer, const struct target *target, const struct call *call);
 
-/* answer-join.c: multicast groups that a socket joins before its bind() are joined by the passed one. Those that
- * a passed socket has joined are left in the end, or the next program could not join them (EADDRINUSE). */
+/* answer-join.c: multicast groups that a socket joins before its bind() are joined by the passed one. Those
+ * that a passed socket has joined are left in the end, or the next program could not join them (EADDRINUSE).
+ */
 void answer_join(struct answerer *answerer, const struct target *target, const struct call *call);
 void replay_memberships(struct answerer *answerer, uint64_t cookie, const struct passed_socket *passed);
 void leave_groups(struct answerer *answerer);

@@ -25,7 +25,8 @@
 /* Paths that an action unix:PATH made */
 #define MADE_PATHS_MAX 16
 
-/* Multicast groups that sockets have joined. What is forgotten is not carried over, or not left in the end. */
+/* Multicast groups that sockets have joined. What is forgotten is not carried over, or not left in the end.
+ */
 #define MEMBERSHIPS_MAX 64
 
 /* The longest: struct group_source_req */

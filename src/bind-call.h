@@ -58,7 +58,7 @@ int park(struct bind_call *bind_call, const struct decision *decision);
 /* redirect.c: the socket is bound to the first address of the step that can be had. */
 int redirect(struct bind_call *bind_call, const struct decision *decision);
 
-/* answer-bind.c: whether a rule gives the passed socket to a bind of its path; bind_call->fd was bound elsewhere
- * and is renamed to it. */
+/* answer-bind.c: whether a rule gives the passed socket to a bind of its path; bind_call->fd was bound
+ * elsewhere and is renamed to it. */
 bool gives_renamed(struct bind_call *bind_call, const char *path, const struct passed_socket *passed,
                    struct decision *ret);

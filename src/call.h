@@ -25,12 +25,12 @@ enum call_kind {
 
 struct call {
         enum call_kind kind;
-        int fd;               /* the socket; of a path, its directory or AT_FDCWD */
-        uint64_t pointer;     /* bind()'s and connect()'s address, the path, or the option's value */
-        unsigned length;      /* bind()'s and connect()'s addrlen, the option's */
-        int level;            /* of the option, whose name is number */
-        int number;           /* listen()'s backlog, shutdown()'s how, flags of unlinkat() and renameat2() */
-        int new_fd;           /* what a rename makes of the path */
+        int fd;           /* the socket; of a path, its directory or AT_FDCWD */
+        uint64_t pointer; /* bind()'s and connect()'s address, the path, or the option's value */
+        unsigned length;  /* bind()'s and connect()'s addrlen, the option's */
+        int level;        /* of the option, whose name is number */
+        int number;       /* listen()'s backlog, shutdown()'s how, flags of unlinkat() and renameat2() */
+        int new_fd;       /* what a rename makes of the path */
         uint64_t new_pointer;
         bool arguments_fixed; /* in registers: nothing can change them while the call waits */
 };

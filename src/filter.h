@@ -16,7 +16,7 @@ enum trap {
         TRAP_SHUTDOWN = 1 << 3,         /* for reading: SHUT_RD and SHUT_RDWR */
         TRAP_SHUTDOWN_WRITING = 1 << 4, /* SHUT_WR, which harms datagram sockets only */
         TRAP_PATHS = 1 << 5,            /* unlink(), rename(), and their relatives */
-        TRAP_CONNECT = 1 << 6, /* connect() with an address not as long as an IP one (16 or 28 bytes) */
+        TRAP_CONNECT = 1 << 6,     /* connect() with an address not as long as an IP one (16 or 28 bytes) */
         TRAP_CONNECT_ALL = 1 << 7, /* every connect() */
         TRAP_JOIN = 1 << 8,        /* setsockopt() that joins a multicast group; no socketcall() */
 };

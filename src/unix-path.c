@@ -80,7 +80,7 @@ static int compare(const struct file_id *a, const struct file_id *b) {
 
 static int look_up(void *argument) {
         const struct look_up *wanted = argument;
-        struct file_id found;
+        struct file_id found = {};
         int r = identify(wanted->target, wanted->directory_fd, wanted->path, 0, &found);
 
         return r < 0 ? r : compare(&found, wanted->file);
@@ -89,7 +89,7 @@ static int look_up(void *argument) {
 bool unix_path_is(const struct target *target, int directory_fd, const char *path,
                   const struct file_id *file) {
         struct look_up wanted = {target, directory_fd, path, file};
-        struct file_id found;
+        struct file_id found = {};
         int r = unix_path_identify(target, directory_fd, path, &found);
 
         if (r == -EAGAIN)
