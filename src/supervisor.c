@@ -218,7 +218,8 @@ static bool serves_something(const struct running *running) {
         for (size_t i = 0; i < policy->n_passed; i++)
                 if (policy->passed[i].used)
                         return true;
-        return running->readiness.n_bound > 0 || running->observer.observation.n > 0;
+        return running->readiness.n_bound > 0 || running->readiness.served_without_passed ||
+               running->observer.observation.n > 0;
 }
 
 /* The first process of a Type=forking service ends when its daemon is up; PID 1 cannot guess which of the

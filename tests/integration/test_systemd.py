@@ -200,6 +200,15 @@ while True:
     no_process_left(machine)
 
 
+def test_forking_service_without_its_socket_gets_its_main_process(machine, units):
+    program = script(machine, "alone", f"import os, socket\n{LISTEN.replace('7001', '7009')}\n{FORK}\nos.setsid(); os.fork(); os.read(os.pipe()[0], 1)\n")
+    units("alone.service", f"[Service]\nType=forking\nNotifyAccess=all\nExecStart=/usr/bin/force-bind -a --ready=status -- {program}\n")
+    machine.systemctl("start", "alone.service")
+    harness.wait_until(lambda: machine.show("alone.service", "MainPID") != "0")
+    machine.systemctl("stop", "alone.service")
+    no_process_left(machine)
+
+
 def test_forking_service_with_a_worker_gets_its_main_process_at_once(machine, units):
     program = script(machine, "parent", f"import os, socket, time\n{LISTEN}\n{FORK}\nos.setsid(); os.fork(); os.read(os.pipe()[0], 1)\n")
     units("parent.socket", "[Socket]\nListenStream=127.0.0.1:7001\n")
