@@ -146,8 +146,12 @@ static void write_notification(FILE *out, const struct planning *planning) {
  * be found left over by the next start (process), or be killed before it has cleaned up (mixed). */
 static void write_wait(FILE *out, const struct planning *planning) {
         static const char *const impatient[] = {"process", "mixed", "none", NULL};
-        const char *mode = planning->service->keys[SERVICE_KILL_MODE].value;
+        const struct service *service = planning->service;
+        const char *mode = service->keys[SERVICE_KILL_MODE].value;
 
+        /* As systemd-sysv-generator says */
+        if (!mode && service->init_script == INIT_SCRIPT_FOUND)
+                mode = "process";
         if (mode && is_one_of(mode, impatient))
                 fprintf(out, "ExecStopPost=-+%s --await-end\n", planning->helper);
 }
