@@ -62,3 +62,29 @@ def probe(tmp_path_factory):
 def sandbox(tmp_path_factory):
     """See probes/sandbox.c."""
     return build(tmp_path_factory, "sandbox", "-lseccomp")
+
+
+TABLE = []
+HEAD = """# Debian's daemons under force-bind
+
+Each with the unit file of its package and one drop-in (see [units](../../../units)), under a real systemd: started by
+its first client, restarted under load, killed with clients in its queue, stopped, started by its socket again, and
+without it. Made by `FORCE_BIND_WRITE_TABLE=1 tests/run -k stock_unit`; what is tried, and how to add a daemon, is said
+in [daemons.py](../daemons.py).
+"""
+
+
+@pytest.fixture(scope="session")
+def table():
+    """Rows for the table of daemons."""
+    return TABLE
+
+
+def pytest_terminal_summary(terminalreporter):
+    if not TABLE:
+        return
+    lines = ["| daemon | version | Type= | sandbox settings met | result | to know |", "| --- | --- | --- | --- | --- | --- |"]
+    lines += ["| " + " | ".join(row) + " |" for row in TABLE]
+    terminalreporter.write_line("\n".join(["", *lines]))
+    if os.environ.get("FORCE_BIND_WRITE_TABLE"):
+        (Path(__file__).parent / "daemons" / "README.md").write_text(HEAD + "\n" + "\n".join(lines) + "\n")

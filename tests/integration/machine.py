@@ -62,7 +62,7 @@ install -D -m 755 "$4" usr/lib/systemd/system-generators/force-bind-generator
 install -d usr/lib/systemd/user-generators
 ln -sf ../system-generators/force-bind-generator usr/lib/systemd/user-generators/force-bind-generator
 # None of the services that the host would start
-rm -f etc/systemd/system/multi-user.target.wants/* etc/rc?.d/S*
+rm -f etc/systemd/system/{multi-user,sockets}.target.wants/* etc/rc?.d/S*
 rm -f etc/machine-id && echo 0123456789abcdef0123456789abcdef >etc/machine-id
 pivot_root . old
 umount -l old

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Root file systems of other Debian releases, for machines with other generations of systemd. Made by debootstrap
-when a test first wants them, and kept for later runs on the same machine."""
+"""Root file systems of Debian releases: for machines with other generations of systemd, and with daemons that the host
+need not have. Made by debootstrap when a test first wants them, and kept for later runs on the same machine."""
 import os
 import shutil
 import subprocess
@@ -37,3 +37,42 @@ def root(release):
     (making / "etc/systemd/system/systemd-modules-load.service").symlink_to("/dev/null")
     making.rename(path)
     return str(path)
+
+
+# What the package's own scripts need: /proc, /dev, names; nothing they install is started
+INSTALL = """
+set -e
+root=$1; shift
+mount --make-rprivate /
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount -t tmpfs tmpfs "$root/run"
+mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+cat /etc/resolv.conf >"$root/etc/resolv.conf"
+printf '#!/bin/sh\\nexit 101\\n' >"$root/usr/sbin/policy-rc.d"
+chmod 755 "$root/usr/sbin/policy-rc.d"
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+chroot "$root" apt-get update -q
+chroot "$root" apt-get install -q -y --no-install-recommends "$@"
+chroot "$root" apt-get clean
+rm "$root/usr/sbin/policy-rc.d"
+"""
+
+
+def root_with(release, packages):
+    """The path of a root of the release in which the packages are installed as they come. It is only added to."""
+    path = CACHE / f"{release}-daemons"
+    if not path.is_dir():
+        making = CACHE / f".{path.name}.{os.getpid()}"
+        subprocess.run(["cp", "-a", root(release), making], check=True)
+        making.rename(path)
+    for attempt in range(4):
+        known = subprocess.run(["dpkg-query", f"--admindir={path}/var/lib/dpkg", "-W", "-f", "${Package} ${db:Status-Status}\\n"],
+                               capture_output=True, text=True, check=True).stdout.split("\n")
+        missing = sorted(package for package in packages if f"{package} installed" not in known)
+        if not missing:
+            return str(path)
+        result = in_host_network(["unshare", "--mount", "--pid", "--fork", "bash", "-c", INSTALL, "install", str(path), *missing],
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True)
+        time.sleep(3 * attempt)
+    raise RuntimeError(f"{release}: {' '.join(missing)}: {result.stdout[-2000:]}")

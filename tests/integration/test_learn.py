@@ -2,7 +2,6 @@
 """force-bind --learn: what is printed for programs of all kinds, that the text works as it is for Debian's daemons,
 and that nothing is left of the learning."""
 import os
-import re
 import signal
 
 import harness
@@ -231,79 +230,6 @@ def refused(machine, unit, message):
     result = machine.run("force-bind", "--learn", "--unit", unit, check=False)
     assert (result.returncode, result.stdout) == (124, ""), result.stderr
     assert message in result.stderr
-
-
-CONNECT = 'exec 3<>/dev/tcp/{}/{}'
-
-# The service, and what its first clients do: commands that are run one after the other, and must succeed
-DAEMONS = {
-    "redis-server": ["redis-cli ping", "redis-cli -h ::1 ping"],
-    "memcached": [CONNECT.format("127.0.0.1", 11211) + "; echo version >&3; grep -m1 VERSION <&3"],
-    "lighttpd": ["curl -sS http://127.0.0.1/", "curl -sS http://[::1]/"],
-    "mosquitto": [CONNECT.format("127.0.0.1", 1883), CONNECT.format("::1", 1883)],
-    "dnsmasq": [CONNECT.format("127.0.0.1", 53), CONNECT.format("::1", 53)],
-    "unbound": [CONNECT.format("127.0.0.1", 53), "unbound-control status"],
-    "prometheus-node-exporter": ["curl -sS http://127.0.0.1:9100/metrics | grep -q ^node_"],
-    "prometheus": ["curl -sS http://127.0.0.1:9090/-/ready"],
-    "vsftpd": [CONNECT.format("127.0.0.1", 21) + "; grep -m1 ^220 <&3"],
-    "apache2": ["curl -sS http://127.0.0.1/", "curl -sS http://[::1]/"],
-    "nginx": ["curl -sS http://127.0.0.1/", "curl -sS http://[::1]/"],
-    "php8.2-fpm": ["runuser -u www-data -- python3 -c "
-                   "'import socket; socket.socket(socket.AF_UNIX).connect(\"/run/php/php8.2-fpm.sock\")'"],
-    "privoxy": ["curl -sS http://127.0.0.1:8118/", "curl -sS http://[::1]:8118/"],
-    "postgresql@15-main": ["until runuser -u postgres -- psql -Atc 'select 1'; do :; done",  # "is starting up"
-                            CONNECT.format("127.0.0.1", 5432)],
-}
-
-
-def is_installed(machine, unit):
-    return machine.run("systemctl", "cat", unit, check=False).returncode == 0
-
-
-def listening(machine, unit):
-    """{inode: descriptor of which process} of what the unit's processes hold, listening or bound to a port"""
-    found = set()
-    for line in machine.run("ss", "-HOlntupxe").stdout.splitlines():
-        pids = {int(pid) for pid in re.findall(r"pid=(\d+)", line)}
-        if pids & set(machine.pids(unit)):
-            found.add((line.split()[0], line.split()[4], 1 in pids))
-    return found
-
-
-@pytest.mark.systemd
-@pytest.mark.slow
-@pytest.mark.parametrize("unit", DAEMONS)
-def test_the_text_works_as_it_is(machine, unit):
-    if not is_installed(machine, unit):
-        pytest.skip("not installed")
-    machine.systemctl("stop", unit)
-    text = learn(machine, unit)
-    no_trace(machine, unit)
-    path = install(machine, text)
-    try:
-        machine.systemctl("start", unit + ".socket")
-        assert machine.show(unit, "ActiveState") == "inactive"
-        for client in DAEMONS[unit]:
-            machine.run("timeout", "20", "bash", "-c", client)
-        harness.wait_until(lambda: machine.show(unit, "ActiveState") == "active", "the client to start it")
-        served = listening(machine, unit)
-        assert served and all(shared for _, _, shared in served), f"{text}\n{served}"
-        assert len(served) == text.count("\nListen=")
-        if machine.show(unit, "Type") == "notify":
-            assert "waiting" not in machine.show(unit, "StatusText")
-    finally:
-        machine.systemctl("stop", unit + ".socket", unit, check=False)
-        machine.run("rm", path)
-        machine.systemctl("daemon-reload")
-
-
-@pytest.mark.systemd
-@pytest.mark.slow
-def test_ten_daemons_at_least_are_tried(machine, request):
-    """Each of the tests above is skipped where its daemon is not installed."""
-    if "[252]" not in request.node.name:
-        pytest.skip("only the host's root has daemons")
-    assert sum(is_installed(machine, unit) for unit in DAEMONS) >= 10
 
 
 OWN = """
