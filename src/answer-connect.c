@@ -141,13 +141,32 @@ static int connect_sibling(const struct connect_call *connect_call, const struct
         return 0;
 }
 
+/* Programs that have one datagram socket and connect it to their first client (nc -u -l) go on to read what
+ * that has sent. Where several descriptors may share the passed socket, others are served on it. */
+static bool reads_on(const struct connect_call *connect_call, const struct passed_socket *passed) {
+        const struct sockaddr *sockaddr = (const struct sockaddr *) &connect_call->sockaddr;
+        struct sockaddr_storage sender;
+        struct address peer, waiting;
+        struct iovec nothing = {};
+        struct msghdr message = {
+                .msg_name = &sender, .msg_namelen = sizeof(sender), .msg_iov = &nothing, .msg_iovlen = 1};
+
+        return !passed->shared && recvmsg(passed->fd, &message, MSG_PEEK | MSG_DONTWAIT) >= 0 &&
+               address_from_sockaddr(sockaddr, connect_call->call->length, passed->kind.domain, &peer) >=
+                       0 &&
+               address_from_sockaddr(&sender, message.msg_namelen, passed->kind.domain, &waiting) >= 0 &&
+               address_equal(&peer, &waiting);
+}
+
 /* Returns 0 or the errno to answer with; 1 to let the kernel do it. */
 static int connect_datagram(const struct connect_call *connect_call) {
         const struct passed_socket *passed = find_passed(connect_call->answerer, connect_call->info.cookie);
         bool disconnects = connect_call->sockaddr.ss_family == AF_UNSPEC;
 
+        if (passed && (disconnects || !is_connectable(passed) || reads_on(connect_call, passed)))
+                return 1;
         if (passed)
-                return disconnects || !is_connectable(passed) ? 1 : connect_sibling(connect_call, passed);
+                return connect_sibling(connect_call, passed);
         passed = disconnects ? find_stood_for(connect_call->answerer, connect_call->info.cookie) : NULL;
         if (!passed || !is_connectable(passed))
                 return 1;

@@ -39,6 +39,7 @@ struct passed_socket {
         /* Changes while the supervisor runs: */
         bool used;               /* was adopted at least once ... */
         struct address used_for; /* ... last for a bind of this address */
+        bool shared;             /* was adopted more than once: several descriptors may have it */
         bool listened;           /* the target has called listen() on it */
 };
 

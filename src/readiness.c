@@ -20,6 +20,7 @@ static void mark_rule(struct readiness *readiness, const struct rule *rule) {
 void readiness_adopted(struct readiness *readiness, const struct rule *rule, struct passed_socket *passed,
                        const struct address *requested) {
         mark_rule(readiness, rule);
+        passed->shared = passed->used;
         passed->used = true;
         passed->used_for = *requested;
 }

@@ -71,6 +71,20 @@ def test_each_client_has_a_connected_socket_beside_the_passed_one(runner, addres
         passed.getpeername()
 
 
+def test_program_with_one_socket_reads_on_what_its_first_client_had_sent(runner):
+    passed = udp_socket()
+    process = runner.force_bind(["--auto"], python(f"""
+        import socket
+        s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("127.0.0.1", {port_of(passed)}))
+        data, peer = s.recvfrom(100, socket.MSG_PEEK)
+        s.connect(peer); s.send(s.recv(100) + s.recv(100))
+    """), [passed])
+    first = client("127.0.0.1", port_of(passed))
+    first.send(b"one "), first.send(b"two")
+    assert first.recv(100) == b"one two", process.stderr
+    assert process.wait() == 0
+
+
 def test_socket_that_was_connected_is_the_passed_one_again_when_it_is_disconnected(runner):
     passed = udp_socket()
     process = runner.force_bind(["--auto"], python(f"""

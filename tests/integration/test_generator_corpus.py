@@ -14,7 +14,8 @@ HELPER = "/usr/bin/force-bind"
 # What a drop-in of ours changes on purpose
 CHANGED = {
     "ExecStart", "ExecStartEx", "Type", "NotifyAccess", "SyslogIdentifier", "SystemCallFilter", "RestrictAddressFamilies",
-    "ExecPaths", "BindReadOnlyPaths", "CapabilityBoundingSet", "DropInPaths", "FragmentPath", "NeedDaemonReload",
+    "ExecPaths", "BindReadOnlyPaths", "CapabilityBoundingSet", "DropInPaths", "ExecStopPost", "ExecStopPostEx",
+    "FragmentPath", "NeedDaemonReload",
 }
 # What tells of the moment, or of the machine
 VOLATILE = {"StateChangeTimestamp", "MemoryAvailable", "MemoryCurrent", "CPUUsageNSec", "TasksCurrent", "InvocationID",
@@ -176,6 +177,10 @@ def test_every_command_is_the_same_behind_the_helper(machine):
         commands = [simplified(unwrapped(command)) for command in new["commands"]]
         if commands != [simplified(command) for command in old["commands"]]:
             wrong.append((name, "commands", old["commands"], new["commands"]))
+        # Where the manager does not wait for all processes, the helper does
+        waits = old["KillMode"] in ("process", "mixed", "none")
+        if ("--await-end" in new.get("ExecStopPost", "")) != waits:
+            wrong.append((name, "ExecStopPost", old["KillMode"], new.get("ExecStopPost")))
         for key in old.keys() | new.keys():
             if key not in CHANGED and key != "commands" and not is_volatile(key) and sorted(old.get(key, "").split()) != sorted(new.get(key, "").split()):
                 wrong.append((name, key, old.get(key), new.get(key)))

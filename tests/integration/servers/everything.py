@@ -82,10 +82,10 @@ def main():
         os._exit(0)
     signal.signal(signal.SIGUSR1, on_hangup)
     listener.listen(5)
-    if "fork" in WORDS:
-        os.close(tell)
     if "notify" in WORDS:
         notify(f"READY=1\nSTATUS=mine\nMAINPID={os.getpid()}")
+    if "fork" in WORDS:
+        os.close(tell)
     bus = own_bus_name(WORDS["bus"]) if "bus" in WORDS else None
     if "WATCHDOG_USEC" in os.environ:
         listener.settimeout(int(os.environ["WATCHDOG_USEC"]) / 4e6)
