@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "manager-groups.h"
 #include "util.h"
@@ -19,6 +20,15 @@ static const struct {
         {"pidfd_open", {"@process", "@system-service", "@known"}},
         {"pidfd_getfd", {"@debug", "@known"}},
         {"process_vm_readv", {"@ipc", "@system-service", "@known"}},
+        {"epoll_create1", {"@io-event", "@system-service", "@known"}},
+        {"epoll_ctl", {"@io-event", "@system-service", "@known"}},
+#ifdef SYS_epoll_wait
+        {"epoll_wait", {"@io-event", "@system-service", "@known"}},
+#else
+        {"epoll_pwait", {"@io-event", "@system-service", "@known"}},
+#endif
+        {"openat2", {"@file-system", "@system-service", "@known"}},
+        {"statx", {"@file-system", "@system-service", "@known"}},
 };
 
 /* --- lists of words --- */
