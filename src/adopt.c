@@ -10,6 +10,14 @@ static struct passed_state *state_of(const struct answerer *answerer, const stru
         return &answerer->states[passed - answerer->policy->passed];
 }
 
+void learn_options(struct answerer *answerer, const struct passed_socket *passed) {
+        struct passed_state *state = state_of(answerer, passed);
+        struct socket_info info = {.kind = passed->kind};
+
+        if (!state->known)
+                state->known = socket_options_read(passed->fd, &info);
+}
+
 /* The program has one socket for both families, the unit has one for each. */
 static void complain_about_unserved(struct bind_call *bind_call, const struct passed_socket *adopted) {
         struct readiness *readiness = bind_call->answerer->readiness;
@@ -47,17 +55,13 @@ static void expect_others(const struct bind_call *bind_call, const struct passed
 static int put_passed_in_place(struct bind_call *bind_call, const struct decision *decision) {
         struct answerer *answerer = bind_call->answerer;
         struct passed_socket *passed = decision->passed;
-        struct passed_state *state = state_of(answerer, passed);
         char address[ADDRESS_STRING_MAX], result[RESULT_MAX];
         unsigned n_failed;
         int r;
 
-        if (!state->known) {
-                struct socket_info info = {.kind = passed->kind};
-
-                state->known = socket_options_read(passed->fd, &info);
-        }
-        n_failed = socket_options_replay(bind_call->fd, &bind_call->info, passed->fd, state->known);
+        learn_options(answerer, passed);
+        n_failed = socket_options_replay(bind_call->fd, &bind_call->info, passed->fd,
+                                         state_of(answerer, passed)->known);
         if (n_failed > 0)
                 log_message(LOG_DEBUG, "%s: %u socket options could not be carried over", bind_call->asked,
                             n_failed);
@@ -111,7 +115,8 @@ static int park_socket(struct bind_call *bind_call, const struct decision *decis
                 (void) socket_options_replay(bind_call->fd, &bind_call->info, parked, NULL);
                 r = put_in_place(bind_call, parked);
         } else
-                r = park_in_place(bind_call->fd, address);
+                /* The target could take off what keeps that one from receiving. */
+                r = is_strict(bind_call->answerer) ? -EAFNOSUPPORT : park_in_place(bind_call->fd, address);
         if (r < 0)
                 return r;
 

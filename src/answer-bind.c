@@ -47,6 +47,10 @@ static int read_request(struct bind_call *bind_call) {
         request->kind = bind_call->info.kind;
         request->v6only = bind_call->info.v6only;
         r = read_address(bind_call, &request->address);
+        /* Here the kernel would get what it may read in another way, or find a socket that another thread
+         * has unbound in the meantime (connect() with AF_UNSPEC). */
+        if (is_strict(bind_call->answerer) && (r < 0 || is_bound(bind_call)))
+                return r < 0 ? r : -EINVAL;
         if (r < 0 || is_bound(bind_call)) {
                 r = bind_as_target(bind_call->target, bind_call->fd, request->kind.domain,
                                    &bind_call->sockaddr, call->length);
@@ -69,19 +73,22 @@ static int read_request(struct bind_call *bind_call) {
 }
 
 static int bind_as_asked(struct bind_call *bind_call, const struct decision *decision) {
-        int r = bind_as_target(bind_call->target, bind_call->fd, bind_call->info.kind.domain,
-                               &bind_call->sockaddr, bind_call->call->length);
+        uint64_t cookie = bind_call->info.cookie;
+        int r = is_strict(bind_call->answerer)
+                        ? strict_bind(bind_call, &bind_call->request.address, false, &cookie)
+                        : bind_as_target(bind_call->target, bind_call->fd, bind_call->info.kind.domain,
+                                         &bind_call->sockaddr, bind_call->call->length);
 
         if (r < 0 && r != -EINPROGRESS)
                 return r;
         readiness_bound(bind_call->answerer->readiness, decision->rule, &bind_call->info.kind,
-                        &bind_call->request.address, bind_call->info.cookie);
+                        &bind_call->request.address, cookie);
         if (r == -EINPROGRESS) {
                 log_bind(bind_call, LOG_WARNING, MESSAGE_BOUND, decision,
                          "really bound as soon as its file system answers");
                 return 0;
         }
-        answer_success(bind_call->answerer, bind_call->target, bind_call->info.cookie);
+        answer_success(bind_call->answerer, bind_call->target, cookie);
         if (decision->step == decision->rule->n_steps)
                 log_not_adopted(bind_call, MESSAGE_BOUND, decision, "really bound");
         else
@@ -111,6 +118,17 @@ static void leave_to_kernel(struct bind_call *bind_call, const struct decision *
         log_bind(bind_call, LOG_WARNING, MESSAGE_LEFT_ALONE, decision, result);
 }
 
+/* No rule speaks of this bind, and nobody can be reached over IP by it: a Unix socket, netlink. The kernel
+ * would look at the descriptor a second time, so it is done here. */
+static int bind_unmatched(struct bind_call *bind_call) {
+        int r = bind_as_target(bind_call->target, bind_call->fd, bind_call->info.kind.domain,
+                               &bind_call->sockaddr, bind_call->call->length);
+
+        if (r >= 0)
+                answer_success(bind_call->answerer, bind_call->target, bind_call->info.cookie);
+        return r == -EINPROGRESS ? 0 : r;
+}
+
 static void refuse(struct bind_call *bind_call, const struct decision *decision) {
         char text[ADDRESS_STRING_MAX], result[RESULT_MAX];
 
@@ -128,7 +146,7 @@ static void refuse(struct bind_call *bind_call, const struct decision *decision)
         }
         (void) snprintf(result, sizeof(result), "refused with %s",
                         strerrorname_np(decision->error) ? strerrorname_np(decision->error) : "an error");
-        if (rule_adopts(decision->rule))
+        if (decision->rule && rule_adopts(decision->rule))
                 log_not_adopted(bind_call, MESSAGE_DENIED, decision, result);
         else
                 log_bind(bind_call, LOG_INFO, MESSAGE_DENIED, decision, result);
@@ -139,6 +157,8 @@ static void refuse(struct bind_call *bind_call, const struct decision *decision)
 static int carry_out(struct bind_call *bind_call, const struct decision *decision) {
         switch (decision->verdict) {
         case VERDICT_CONTINUE:
+                if (is_strict(bind_call->answerer))
+                        return bind_unmatched(bind_call);
                 leave_to_kernel(bind_call, decision);
                 return 0;
         case VERDICT_ADOPT:
@@ -219,7 +239,7 @@ void answer_bind(struct answerer *answerer, const struct target *target, const s
         int r;
 
         /* move_addr_to_kernel(): EINVAL, unless the descriptor is wrong in the first place */
-        if (call->length > sizeof(bind_call.sockaddr) && call->arguments_fixed) {
+        if (call->length > sizeof(bind_call.sockaddr) && call->arguments_fixed && !is_strict(answerer)) {
                 (void) listener_continue(target->listener, target->id);
                 return;
         }

@@ -46,7 +46,13 @@ void answer_listen(struct answerer *answerer, const struct target *target, const
         struct socket_info info;
         int r;
 
-        if (fd < 0 || socket_info_read(fd, &info) < 0) {
+        r = fd < 0 ? fd : socket_info_read(fd, &info);
+        if (r < 0 && is_strict(answerer)) {
+                (void) listener_answer(target->listener, target->id,
+                                       r == -EBADF || r == -ENOTSOCK ? r : -EACCES);
+                return;
+        }
+        if (r < 0) {
                 (void) listener_continue(target->listener, target->id); /* the kernel's own errno */
                 return;
         }
@@ -57,6 +63,8 @@ void answer_listen(struct answerer *answerer, const struct target *target, const
 
         if (passed)
                 r = listen_without_shrinking(passed->fd, &passed->kind, call->number);
+        else if (is_strict(answerer))
+                r = strict_listen(answerer, target, fd, &info, call->number);
         else if (is_awaited(answerer, &info)) {
                 /* listen() records who calls it for SO_PEERCRED of Unix sockets (unix(7)) */
                 if (info.kind.domain == AF_UNIX) {

@@ -6,7 +6,14 @@
 #include "answer.h"
 #include "call.h"
 #include "log.h"
+#include "socket-info.h"
 #include "target.h"
+
+/* --strict: the kernel carries no bind() and no listen() out, and whatever cannot be looked into is refused.
+ */
+static inline bool is_strict(const struct answerer *answerer) {
+        return answerer->policy->strict != STRICT_OFF;
+}
 
 /* The passed socket that this is, whatever the descriptor. NULL: none. */
 struct passed_socket *find_passed(const struct answerer *answerer, uint64_t cookie);
@@ -41,6 +48,11 @@ bool answer_unconcerned_bind(struct answerer *answerer, const struct target *tar
 
 /* answer-listen.c: an adopted socket's backlog does not get smaller than the unit's. */
 void answer_listen(struct answerer *answerer, const struct target *target, const struct call *call);
+
+/* strict-listen.c: listen() on a copy of the target's socket, if the socket has an address that is given.
+ * Returns 0 or an errno. */
+int strict_listen(struct answerer *answerer, const struct target *target, int fd,
+                  const struct socket_info *info, int backlog);
 
 /* answer-shutdown.c: a passed socket is not shut down; the target gets a socket of its own that is. */
 void answer_shutdown(struct answerer *answerer, const struct target *target, const struct call *call);

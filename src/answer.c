@@ -2,14 +2,24 @@
 #include "answer.h"
 
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/pidfd.h>
 
 #include "answer-private.h"
+#include "in-child.h"
 #include "notification.h"
 
 /* Failures to look into a process that are logged one by one; a hostile one could fill the disk otherwise.
  */
 #define ACCESS_FAILURES_LOGGED 20
+
+/* Under --strict, other calls wait so long for a slow one (and so long while there are slow ones), which is
+ * refused after that time. A path on a slow file system is not meant, see real-bind.h. */
+#define PATIENCE_MS 100
+#define HURRY_MS 10
+#define LIMIT_MS 5000
 
 struct passed_socket *find_passed(const struct answerer *answerer, uint64_t cookie) {
         for (size_t i = 0; i < answerer->policy->n_passed; i++)
@@ -107,7 +117,7 @@ void disconnect_datagram(const struct passed_socket *passed) {
 
 void answer_refused_access(struct answerer *answerer, const struct target *target, const char *call,
                            int error) {
-        bool denies = policy_denies(answerer->policy);
+        bool denies = is_strict(answerer) || policy_denies(answerer->policy);
         char name[17];
 
         if (answerer->n_access_failures < ACCESS_FAILURES_LOGGED) {
@@ -159,27 +169,25 @@ static void answer_call(struct answerer *answerer, const struct target *target, 
                 answer_join(answerer, target, call);
                 break;
         case CALL_OTHER:
-                (void) listener_continue(target->listener, target->id);
+                if (is_strict(answerer))
+                        (void) listener_answer(target->listener, target->id, -ENOSYS);
+                else
+                        (void) listener_continue(target->listener, target->id);
                 break;
         }
 }
 
-void answer_one(struct answerer *answerer) {
-        struct seccomp_notif notification;
-        struct target target;
+static void answer_notification(struct answerer *answerer, const struct seccomp_notif *notification) {
+        struct target target = {answerer->listener, notification->id, (pid_t) notification->pid, -1};
         struct call call;
         int r;
 
-        if (listener_receive(answerer->listener, &notification) < 0)
-                return; /* interrupted, or gone again: nothing is wrong */
-
-        target = (struct target){answerer->listener, notification.id, (pid_t) notification.pid, -1};
-        r = call_decode(&notification, &target, &call);
+        r = call_decode(notification, &target, &call);
         if (r == -EFAULT) {
                 (void) listener_answer(target.listener, target.id, r);
                 return;
         }
-        if (r >= 0 && !answerer->observer && call.kind == CALL_BIND &&
+        if (r >= 0 && !answerer->observer && !is_strict(answerer) && call.kind == CALL_BIND &&
             answer_unconcerned_bind(answerer, &target, &call))
                 return;
         if (r >= 0 && !concerns(answerer, &target, &call)) {
@@ -198,6 +206,66 @@ void answer_one(struct answerer *answerer) {
         else
                 answer_call(answerer, &target, &call);
         target_close(&target);
+}
+
+/* --- no request holds up others --- */
+
+struct isolated {
+        struct answerer *answerer;
+        const struct seccomp_notif *notification;
+};
+
+static int answer_isolated(void *argument) {
+        const struct isolated *isolated = argument;
+
+        answer_notification(isolated->answerer, isolated->notification);
+        return 0;
+}
+
+static void end_slow(struct answerer *answerer, struct slow_call *slow) {
+        (void) pidfd_send_signal(slow->pidfd, SIGKILL, NULL, 0);
+        (void) listener_answer(answerer->listener, slow->id, -EACCES); /* unless it has been answered */
+        close_fd(&slow->pidfd);
+        *slow = answerer->slow[--answerer->n_slow];
+}
+
+void answerer_end_slow(struct answerer *answerer) {
+        for (unsigned i = answerer->n_slow; i > 0; i--) {
+                struct slow_call *slow = &answerer->slow[i - 1];
+                struct pollfd end = {.fd = slow->pidfd, .events = POLLIN};
+
+                if (monotonic_ms() >= slow->deadline || poll(&end, 1, 0) > 0)
+                        end_slow(answerer, slow);
+        }
+}
+
+/* The target's memory may be a file whose file system does not answer, or a thread of its hold the socket's
+ * lock meanwhile; whoever looks there waits. Under --strict, that is a process of its own. All that it
+ * changes lies in shared memory, see supervisor.c. */
+static void answer_apart(struct answerer *answerer, const struct seccomp_notif *notification) {
+        struct isolated isolated = {answerer, notification};
+        int pidfd, r;
+
+        r = run_in_child_for(answerer->n_slow > 0 ? HURRY_MS : PATIENCE_MS, answer_isolated, &isolated,
+                             &pidfd);
+        if (r == -EINPROGRESS) {
+                if (answerer->n_slow == SLOW_CALLS_MAX)
+                        end_slow(answerer, &answerer->slow[0]);
+                answerer->slow[answerer->n_slow++] =
+                        (struct slow_call){notification->id, pidfd, monotonic_ms() + LIMIT_MS};
+        } else if (r < 0)
+                (void) listener_answer(answerer->listener, notification->id, -EACCES);
+}
+
+void answer_one(struct answerer *answerer) {
+        struct seccomp_notif notification;
+
+        if (listener_receive(answerer->listener, &notification) < 0)
+                return; /* interrupted, or gone again: nothing is wrong */
+        if (is_strict(answerer))
+                answer_apart(answerer, &notification);
+        else
+                answer_notification(answerer, &notification);
 }
 
 void answerer_clean_up(struct answerer *answerer) {

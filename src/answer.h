@@ -40,6 +40,15 @@ struct membership {
         uint8_t value[MEMBERSHIP_VALUE_MAX];
 };
 
+/* Calls that take their time under --strict, each in a process of its own */
+#define SLOW_CALLS_MAX 16
+
+struct slow_call {
+        uint64_t id;
+        int pidfd;
+        int64_t deadline; /* monotonic_ms() */
+};
+
 /* What we keep of a passed socket beside what decisions are made from */
 struct passed_state {
         struct socket_options *known; /* its options before the first adoption, NULL: never adopted */
@@ -69,10 +78,18 @@ struct answerer {
         struct made_path made_paths[MADE_PATHS_MAX];
         unsigned n_made_paths;
         unsigned n_access_failures; /* that were logged */
+        struct slow_call slow[SLOW_CALLS_MAX];
+        unsigned n_slow;
 };
 
 /* Receives and answers one notification of answerer->listener, if there is one. */
 void answer_one(struct answerer *answerer);
+
+/* Remembers which options a passed socket has, before anybody changes them. */
+void learn_options(struct answerer *answerer, const struct passed_socket *passed);
+
+/* Refuses calls that have taken too long. To be called now and then while answerer->n_slow is not 0. */
+void answerer_end_slow(struct answerer *answerer);
 
 /* Gives the passed sockets their own options back, takes their peers from them, and removes the paths that
  * were made. For the end. */

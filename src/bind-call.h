@@ -58,6 +58,12 @@ int park(struct bind_call *bind_call, const struct decision *decision);
 /* redirect.c: the socket is bound to the first address of the step that can be had. */
 int redirect(struct bind_call *bind_call, const struct decision *decision);
 
+/* strict-bind.c: binds the socket to this address, which a decision has given (named: the administrator, who
+ * did so, has named it). Returns 0 and the cookie of the socket that the target has now; -EINPROGRESS (see
+ * bind_as_target()); or an errno. */
+int strict_bind(struct bind_call *bind_call, const struct address *address, bool named,
+                uint64_t *ret_cookie);
+
 /* answer-bind.c: whether a rule gives the passed socket to a bind of its path; bind_call->fd was bound
  * elsewhere and is renamed to it. */
 bool gives_renamed(struct bind_call *bind_call, const char *path, const struct passed_socket *passed,

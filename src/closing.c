@@ -4,10 +4,9 @@
 #include <linux/capability.h>
 #include <seccomp.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
+#include "capabilities.h"
 #include "error-name.h"
 #include "util.h"
 
@@ -31,7 +30,7 @@ static const struct {
         int capability;
 } capabilities[] = {
         {"CAP_SYS_PTRACE", CAP_SYS_PTRACE},
-        {"CAP_SETPCAP", CAP_SETPCAP}, /* behind the others: it is needed to drop them */
+        {"CAP_SETPCAP", CAP_SETPCAP},
 };
 
 /* Takes the next name off a list that ends at end. Returns false if there is none, or it is too long. */
@@ -112,22 +111,11 @@ const char *closing_parse_capabilities(const char *text, struct closing *closing
 }
 
 int closing_drop_capabilities(const struct closing *closing) {
-        struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-        struct __user_cap_data_struct data[2];
-        uint32_t kept[2] = {~(uint32_t) closing->capabilities, ~(uint32_t) (closing->capabilities >> 32)};
+        int r = 0;
 
-        if (closing->capabilities == 0)
-                return 0;
-        for (size_t i = 0; i < ELEMENTSOF(capabilities); i++)
-                if ((closing->capabilities & UINT64_C(1) << capabilities[i].capability) != 0 &&
-                    prctl(PR_CAPBSET_DROP, capabilities[i].capability, 0, 0, 0) < 0)
-                        return -errno;
-        if (syscall(SYS_capget, &header, data) < 0)
-                return -errno;
-        for (size_t i = 0; i < ELEMENTSOF(data); i++) {
-                data[i].effective &= kept[i];
-                data[i].permitted &= kept[i];
-                data[i].inheritable &= kept[i];
-        }
-        return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+        if (closing->capabilities != 0)
+                r = capabilities_bound(closing->capabilities);
+        if (r >= 0 && closing->capabilities != 0)
+                r = capabilities_drop(closing->capabilities);
+        return r;
 }

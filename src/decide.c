@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "strict.h"
+
 /* How well a passed socket's family suits a request; the higher the better. */
 enum fit {
         FIT_NONE,
@@ -283,8 +285,8 @@ static bool try_step(const struct policy *policy, const struct bind_request *req
         return false;
 }
 
-void decide(const struct policy *policy, const struct bind_request *request, size_t first_step,
-            struct decision *ret) {
+static void decide_by_rules(const struct policy *policy, const struct bind_request *request,
+                            size_t first_step, struct decision *ret) {
         const struct rule *rule = policy_match(policy, request);
         struct passed_socket *passed;
 
@@ -304,6 +306,13 @@ void decide(const struct policy *policy, const struct bind_request *request, siz
                         give(policy, request, passed, ret);
                 }
         }
+}
+
+void decide(const struct policy *policy, const struct bind_request *request, size_t first_step,
+            struct decision *ret) {
+        decide_by_rules(policy, request, first_step, ret);
+        if (policy->strict != STRICT_OFF)
+                strict_confine(policy, request, ret);
 }
 
 int decision_address(const struct decision *decision, const struct bind_request *request, size_t n,

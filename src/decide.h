@@ -9,11 +9,19 @@
 #include "bind-request.h"
 #include "rule.h"
 
+/* --strict: what no rule gives is refused, see strict.h. */
+enum strict_mode {
+        STRICT_OFF,
+        STRICT_ON,
+        STRICT_DATAGRAM, /* ports that the kernel chooses for datagram sockets, too */
+};
+
 /* All that decisions are made from. The arrays belong to the caller. */
 struct policy {
         const struct rule *rules; /* in the order in which they were given */
         size_t n_rules;
         bool automatic; /* --auto: a rule of a lower rank than every other */
+        enum strict_mode strict;
         struct passed_socket *passed;
         size_t n_passed;
 };

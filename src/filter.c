@@ -209,7 +209,7 @@ static int export_program(scmp_filter_ctx filter, struct sock_filter *instructio
 }
 
 /* Newer flags first; a kernel that does not know one says EINVAL. */
-static int install_program(struct sock_fprog *program, unsigned listener_flag) {
+int filter_install_program(struct sock_fprog *program, unsigned listener_flag) {
         static const unsigned flags[] = {
                 /* Once received, only a fatal signal ends a call: it is not carried out twice (5.19). */
                 SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | SECCOMP_FILTER_FLAG_SPEC_ALLOW,
@@ -263,11 +263,11 @@ int filter_install(unsigned traps, const struct closing *closing, int *ret_liste
                 return r;
         program.len = (unsigned short) n;
 
-        r = install_program(&program, listener_flag);
+        r = filter_install_program(&program, listener_flag);
         if (r == -EACCES) { /* "must have CAP_SYS_ADMIN or no_new_privs", seccomp(2) */
                 if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                         return -errno;
-                r = install_program(&program, listener_flag);
+                r = filter_install_program(&program, listener_flag);
         }
         if (r < 0) {
                 *ret_failure = explain_failure(r);

@@ -8,6 +8,8 @@
 
 #include "closing.h"
 
+struct sock_fprog;
+
 enum trap {
         TRAP_BIND_IP =
                 1 << 0, /* bind() with an address long enough for IP (16 bytes), or of unknown length */
@@ -35,3 +37,7 @@ enum filter_failure {
  * negative errno and the reason. */
 int filter_install(unsigned traps, const struct closing *closing, int *ret_listener,
                    enum filter_failure *ret_failure);
+
+/* Installs this program, with a listener if listener_flag is SECCOMP_FILTER_FLAG_NEW_LISTENER (0: without).
+ * Returns the listener, 0, or a negative errno. */
+int filter_install_program(struct sock_fprog *program, unsigned listener_flag);

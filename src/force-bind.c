@@ -76,6 +76,7 @@ static int run(const struct options *options, const struct passed_sockets *passe
                 .policy = {.rules = options->rules,
                            .n_rules = options->n_rules,
                            .automatic = options->automatic,
+                           .strict = options->strict,
                            .passed = passed->sockets,
                            .n_passed = passed->n_sockets},
                 .passed = passed,

@@ -50,6 +50,26 @@ int run_in_child(int (*function)(void *argument), void *argument) {
         return child < 0 ? -errno : collect(child);
 }
 
+static void collect_left_alone(void) {
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+                ;
+}
+
+int run_in_child_for(int patience_ms, int (*function)(void *argument), void *argument, int *ret_pidfd) {
+        _cleanup_close_ int pidfd = -1;
+        pid_t child;
+
+        collect_left_alone();
+        child = start(function, NULL, argument, NULL);
+        if (child < 0)
+                return -errno;
+        pidfd = pidfd_open(child, 0);
+        if (pidfd < 0 || poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, patience_ms) > 0)
+                return collect(child);
+        *ret_pidfd = take_fd(&pidfd);
+        return -EINPROGRESS;
+}
+
 int run_in_child_for_now(int (*function)(void *argument), void (*finish)(void *argument, int result),
                          void *argument) {
         _cleanup_close_ int pidfd = -1;
@@ -57,8 +77,7 @@ int run_in_child_for_now(int (*function)(void *argument), void (*finish)(void *a
         pid_t child;
         bool left;
 
-        while (waitpid(-1, NULL, WNOHANG) > 0) /* those that were left alone */
-                ;
+        collect_left_alone();
         state = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (state == MAP_FAILED)
                 return -errno;

@@ -12,3 +12,7 @@ int run_in_child(int (*function)(void *argument), void *argument);
  * the child calls finish(argument, result), unless that is NULL, when it is done. */
 int run_in_child_for_now(int (*function)(void *argument), void (*finish)(void *argument, int result),
                          void *argument);
+
+/* Runs function(argument) in a child, and waits for it for so long only: -EINPROGRESS, and a pidfd to wait
+ * for it or to kill it by, the caller's to close. As run_in_child() otherwise. */
+int run_in_child_for(int patience_ms, int (*function)(void *argument), void *argument, int *ret_pidfd);

@@ -16,6 +16,7 @@
 #include "filter.h"
 #include "log.h"
 #include "manager.h"
+#include "strict-start.h"
 #include "supervisor.h"
 #include "util.h"
 
@@ -66,6 +67,8 @@ static unsigned find_traps(const struct launch *launch) {
 
         if (launch->report >= 0)
                 return TRAP_BIND_ALL | TRAP_LISTEN;
+        if (policy->strict != STRICT_OFF)
+                traps |= TRAP_BIND_ALL | TRAP_LISTEN;
         if (policy->n_rules > 0 || (policy->automatic && (policy->n_passed > 0 || tells)))
                 traps |= binds_short_addresses(policy) ? TRAP_BIND_ALL : TRAP_BIND_IP;
         if (policy_adopts(policy) && (policy->n_passed > 0 || tells))
@@ -270,6 +273,24 @@ static int attach_supervisor(unsigned traps, const struct closing *closing, int 
         return expect(channel, CHANNEL_READY);
 }
 
+/* The supervisor may look at the target from now on, and nothing more is needed of what is given up here. */
+static int lower_target(const struct launch *launch) {
+        int r;
+
+        if (launch->policy.strict != STRICT_OFF) {
+                r = strict_lower_target(&launch->policy);
+                if (r >= 0 && !closing_has_no_calls(&launch->closing))
+                        r = install_filter(0, &launch->closing, &(int){-1});
+                if (r < 0)
+                        return r;
+        }
+        r = closing_drop_capabilities(&launch->closing);
+        if (r < 0)
+                log_message(LOG_ERR, "cannot drop the capabilities of --close-capabilities=: %s",
+                            strerror(-r));
+        return r;
+}
+
 static int execute(const struct launch *launch) {
         const char *program = launch->argv[0];
         int error;
@@ -290,6 +311,8 @@ int launch(const struct launch *launch) {
                                         .report = launch->report,
                                         .no_main_pid = launch->no_main_pid,
                                         .first_process = getpid()};
+        /* The calls that are closed may be needed to install the second filter of --strict. */
+        const struct closing none = {}, *closing = policy.strict != STRICT_OFF ? &none : &launch->closing;
         _cleanup_close_ int ours = -1, theirs = -1;
         int r;
 
@@ -302,7 +325,7 @@ int launch(const struct launch *launch) {
                 if (start_supervisor(&supervisor, theirs) < 0)
                         return EXIT_NOT_ALLOWED;
                 replace_fd(&theirs, -1);
-                if (attach_supervisor(traps, &launch->closing, ours) < 0)
+                if (attach_supervisor(traps, closing, ours) < 0)
                         return EXIT_NOT_ALLOWED;
         } else {
                 if (launch->ready_mode == READY_EXEC)
@@ -312,13 +335,12 @@ int launch(const struct launch *launch) {
                         return EXIT_NOT_ALLOWED;
         }
 
-        r = closing_drop_capabilities(&launch->closing);
-        if (r < 0) {
-                log_message(LOG_ERR, "cannot drop the capabilities of --close-capabilities=: %s",
-                            strerror(-r));
+        if (lower_target(launch) < 0)
                 return EXIT_NOT_ALLOWED;
-        }
         passed_sockets_leave(launch->passed, launch->keep_fds);
+        if (policy.strict != STRICT_OFF &&
+            strict_close_descriptors(&policy, launch->passed, launch->keep_fds) < 0)
+                return EXIT_NOT_ALLOWED;
         r = execute(launch);
         if (ours >= 0)
                 (void) channel_send(ours, CHANNEL_FAILED, -1);

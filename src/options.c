@@ -42,6 +42,9 @@ static void print_help(void) {
                "                        STATUS= tells of the sockets\n"
                "      --no-main-pid     do not tell the service manager of a new main process\n"
                "      --keep-fds        leave passed sockets and LISTEN_* to the program as well\n"
+               "      --strict          a fence: nothing that the program does gets it an IP socket on an\n"
+               "                        address that no rule gives; see STRICT in force-bind(1)\n"
+               "      --strict=datagram the same, for datagram ports that the kernel chooses, too\n"
                "      --argv0=NAME      the program's argv[0]\n"
                "      --close-calls=CALL[,CALL...][:ERRNO]\n"
                "      --close-families=FAMILY[,FAMILY...]\n"
@@ -97,6 +100,15 @@ static int parse_ready_mode(const char *text, enum ready_mode *ret) {
         return -EINVAL;
 }
 
+static int parse_strict_mode(const char *text, enum strict_mode *ret) {
+        if (text && strcmp(text, "datagram") != 0) {
+                log_message(LOG_ERR, "--strict=%s: expected --strict or --strict=datagram", text);
+                return -EINVAL;
+        }
+        *ret = text ? STRICT_DATAGRAM : STRICT_ON;
+        return 0;
+}
+
 static int check_closing(const char *option, const char *text, const char *message) {
         if (!message)
                 return 0;
@@ -139,10 +151,10 @@ static int check_learning(const struct options *options) {
                 return -EINVAL;
         }
         if (options->learn && (options->n_rules > 0 || options->automatic || options->explain ||
-                               options->ready_mode != READY_NO)) {
+                               options->ready_mode != READY_NO || options->strict != STRICT_OFF)) {
                 log_message(LOG_ERR,
-                            "--learn runs the program as it is: expected no rules, no --auto, --ready= "
-                            "or --explain");
+                            "--learn runs the program as it is: expected no rules, no --auto, --ready=, "
+                            "--strict or --explain");
                 return -EINVAL;
         }
         return 0;
@@ -170,6 +182,7 @@ static int read_options(int argc, char **argv, struct options *options) {
                 OPTION_READY = 256,
                 OPTION_NO_MAIN_PID,
                 OPTION_KEEP_FDS,
+                OPTION_STRICT,
                 OPTION_ARGV0,
                 OPTION_EXPLAIN,
                 OPTION_LEARN,
@@ -187,6 +200,7 @@ static int read_options(int argc, char **argv, struct options *options) {
                 {"ready", required_argument, NULL, OPTION_READY},
                 {"no-main-pid", no_argument, NULL, OPTION_NO_MAIN_PID},
                 {"keep-fds", no_argument, NULL, OPTION_KEEP_FDS},
+                {"strict", optional_argument, NULL, OPTION_STRICT},
                 {"argv0", required_argument, NULL, OPTION_ARGV0},
                 {"explain", no_argument, NULL, OPTION_EXPLAIN},
                 {"learn", no_argument, NULL, OPTION_LEARN},
@@ -227,6 +241,9 @@ static int read_options(int argc, char **argv, struct options *options) {
                         break;
                 case OPTION_KEEP_FDS:
                         options->keep_fds = true;
+                        break;
+                case OPTION_STRICT:
+                        r = parse_strict_mode(optarg, &options->strict);
                         break;
                 case OPTION_ARGV0:
                         options->argv0 = optarg;

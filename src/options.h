@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "closing.h"
+#include "decide.h"
 #include "readiness.h"
 #include "rule.h"
 
@@ -15,6 +16,7 @@ struct options {
         bool automatic;
         bool no_main_pid;
         bool keep_fds;
+        enum strict_mode strict;
         bool explain;
         bool learn;
         const char *unit; /* to learn from; NULL: from the program */

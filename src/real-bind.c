@@ -233,6 +233,35 @@ int unlink_as_target(const struct target *target, int directory_fd, const char *
         return r < 0 ? r : run_in_child_for_now(unlink_path, NULL, &task);
 }
 
+/* What a child listens on in the target's stead */
+struct listening {
+        struct task task;
+        int backlog;
+};
+
+static int listen_with_credentials(void *argument) {
+        const struct listening *listening = argument;
+        const struct task *task = &listening->task;
+        _cleanup_free_ gid_t *groups = NULL;
+        size_t n_groups = 0;
+        int r = 0;
+
+        if (geteuid() == 0)
+                r = target_read_groups(task->target, &groups, &n_groups);
+        if (r >= 0 && geteuid() == 0)
+                r = take_credentials(&task->rights, groups, n_groups);
+        if (r < 0)
+                return -EACCES;
+        return listen(task->fd, listening->backlog) < 0 ? -errno : 0;
+}
+
+int listen_as_target(const struct target *target, int fd, int backlog) {
+        struct listening listening = {{.target = target, .fd = fd}, backlog};
+        int r = target_read_rights(target, &listening.task.rights);
+
+        return r < 0 ? -EACCES : run_in_child(listen_with_credentials, &listening);
+}
+
 /* A path that nobody answers on any more is left over from a program that is gone. */
 static void remove_if_stale(int type, const struct sockaddr_storage *storage, socklen_t length) {
         const struct sockaddr_un *un = (const struct sockaddr_un *) storage;

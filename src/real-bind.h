@@ -18,6 +18,10 @@ int bind_as_target(const struct target *target, int fd, int domain, const void *
 /* unlinkat() as the target would do it, of a file that is no directory. -EINPROGRESS as above. */
 int unlink_as_target(const struct target *target, int directory_fd, const char *path);
 
+/* listen() on fd, a copy of the target's socket, as the target's user: a Unix socket's clients are told
+ * (SO_PEERCRED). The process ID that they are told is not the target's. */
+int listen_as_target(const struct target *target, int fd, int backlog);
+
 /* Binds fd with the supervisor's own rights: the administrator has named this address. */
 int bind_as_supervisor(int fd, const struct address *address);
 

@@ -81,6 +81,7 @@ static int bind_elsewhere(struct bind_call *bind_call, const struct step *step,
                           const struct address *address, uint64_t *ret_cookie) {
         struct sockaddr_storage sockaddr;
         socklen_t length;
+        bool named;
 
         *ret_cookie = bind_call->info.cookie;
         if (address->family == AF_UNIX)
@@ -88,7 +89,10 @@ static int bind_elsewhere(struct bind_call *bind_call, const struct step *step,
                                                               : become_unix(bind_call, address, ret_cookie);
         /* A port that the rule names is the administrator's word; one that the target chose needs its
          * rights. */
-        if (step->kind == STEP_HOST || step->has_port)
+        named = step->kind == STEP_HOST || step->has_port;
+        if (is_strict(bind_call->answerer))
+                return strict_bind(bind_call, address, named, ret_cookie);
+        if (named)
                 return bind_as_supervisor(bind_call->fd, address);
         length = address_to_sockaddr(address, &sockaddr);
         return bind_as_target(bind_call->target, bind_call->fd, bind_call->info.kind.domain, &sockaddr,

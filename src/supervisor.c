@@ -6,11 +6,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "answer.h"
 #include "fd-channel.h"
@@ -25,6 +26,9 @@
 
 /* A daemon that forks twice on its way into the background is done with it after this long. */
 #define SETTLE_MS 200
+
+/* How often to look at calls that take their time (--strict) */
+#define SLOW_LOOK_MS 100
 
 /* How often to look which sockets are open while learning */
 #define OBSERVE_MS 100
@@ -55,13 +59,6 @@ struct running {
         int64_t next_look;
         pid_t parent_seen; /* at the last look */
 };
-
-static int64_t now_ms(void) {
-        struct timespec now;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &now);
-        return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* --- getting out of everybody's way --- */
 
@@ -149,6 +146,8 @@ static void detach(const struct supervisor *supervisor, int channel) {
         int null;
 
         (void) setsid();
+        /* What outlives a child that answers a call is not to come to the target (answer.c). */
+        (void) prctl(PR_SET_CHILD_SUBREAPER, supervisor->policy->strict != STRICT_OFF, 0, 0, 0);
         ignore_signals();
         log_never_wait();
         if (chdir("/") < 0)
@@ -226,7 +225,7 @@ static bool serves_something(const struct running *running) {
  * rest is the main process, since we are among them. The one that called listen() is; where that was the
  * first one itself, the others get a moment to sort out who stays. */
 static void tell_main_process(struct running *running) {
-        bool settled = running->settle_deadline == 0 || now_ms() >= running->settle_deadline,
+        bool settled = running->settle_deadline == 0 || monotonic_ms() >= running->settle_deadline,
              has_child = false;
         char state[64];
         pid_t main_process, found;
@@ -236,12 +235,12 @@ static void tell_main_process(struct running *running) {
         if (settled)
                 running->settle_deadline = 0;
         main_process = manager_listening_process(running->answerer.listening_process);
-        if (main_process == 0 && (settled || now_ms() >= running->next_look)) {
+        if (main_process == 0 && (settled || monotonic_ms() >= running->next_look)) {
                 found = serves_something(running) ? manager_find_main_process(&has_child) : 0;
                 if (settled || (has_child && found == running->parent_seen))
                         main_process = found;
                 running->parent_seen = has_child ? found : 0;
-                running->next_look = now_ms() + LOOK_MS;
+                running->next_look = monotonic_ms() + LOOK_MS;
         }
         if (main_process == 0)
                 return;
@@ -275,7 +274,7 @@ static void complain_about_parked(struct running *running) {
 static void complain_about_unused(const struct running *running) {
         const struct policy *policy = running->supervisor->policy;
         const struct address *unmatched = &running->answerer.unmatched;
-        bool stopped_early = is_being_stopped() && now_ms() - running->executed_at < START_MS;
+        bool stopped_early = is_being_stopped() && monotonic_ms() - running->executed_at < START_MS;
         char text[ADDRESS_STRING_MAX], other[ADDRESS_STRING_MAX];
 
         for (size_t i = 0; i < policy->n_passed; i++) {
@@ -309,7 +308,7 @@ static void handle_channel(struct running *running) {
         running->executed = r == 0;
         if (!running->executed)
                 return;
-        running->executed_at = now_ms();
+        running->executed_at = monotonic_ms();
         if (running->supervisor->ready_mode == READY_EXEC)
                 send_ready(running, "");
         tell_readiness(running);
@@ -318,7 +317,7 @@ static void handle_channel(struct running *running) {
 static void handle_first_process_end(struct running *running) {
         running->first_process_gone = true;
         if (running->manager_listens && !running->main_process_sent)
-                running->settle_deadline = now_ms() + SETTLE_MS;
+                running->settle_deadline = monotonic_ms() + SETTLE_MS;
         replace_fd(&running->first_process_fd, -1);
         log_release_stderr();
 }
@@ -333,7 +332,7 @@ static int poll_timeout(const struct running *running) {
                 return running->answerer.observer ? OBSERVE_MS : -1;
         if (deadline == running->settle_deadline && running->next_look < deadline)
                 deadline = running->next_look;
-        left = deadline - now_ms();
+        left = deadline - monotonic_ms();
         if (running->answerer.observer && left > OBSERVE_MS)
                 left = OBSERVE_MS;
         return left > 0 ? (int) left : 0;
@@ -348,7 +347,11 @@ static void loop(struct running *running) {
                         {.fd = running->first_process_fd, .events = POLLIN},
                 };
 
-                if (poll(fds, ELEMENTSOF(fds), poll_timeout(running)) < 0) {
+                int timeout = poll_timeout(running);
+
+                if (running->answerer.n_slow > 0 && (timeout < 0 || timeout > SLOW_LOOK_MS))
+                        timeout = SLOW_LOOK_MS;
+                if (poll(fds, ELEMENTSOF(fds), timeout) < 0) {
                         if (errno == EINTR || errno == ENOMEM)
                                 continue;
                         log_message(LOG_ERR, "poll(): %s", strerror(errno));
@@ -359,9 +362,10 @@ static void loop(struct running *running) {
 
                         answer_one(&running->answerer);
                         if (!was_parked && running->readiness.parked_for)
-                                running->parked_deadline = now_ms() + PARKED_PATIENCE_MS;
+                                running->parked_deadline = monotonic_ms() + PARKED_PATIENCE_MS;
                         tell_readiness(running);
                 }
+                answerer_end_slow(&running->answerer);
                 if (running->answerer.observer)
                         observer_update(running->answerer.observer);
                 if (fds[1].revents != 0)
@@ -370,7 +374,7 @@ static void loop(struct running *running) {
                         handle_first_process_end(running);
                 if (running->first_process_gone)
                         tell_main_process(running);
-                if (running->parked_deadline != 0 && now_ms() >= running->parked_deadline)
+                if (running->parked_deadline != 0 && monotonic_ms() >= running->parked_deadline)
                         complain_about_parked(running);
                 if ((fds[0].revents & (POLLHUP | POLLERR)) != 0 && (fds[0].revents & POLLIN) == 0)
                         return;
@@ -394,6 +398,25 @@ static void read_paths(struct answerer *answerer) {
         }
 }
 
+/* Zeroed memory that children share, for good. Under --strict each request is answered by one (answer.c),
+ * and what it has found out must not be lost with it. NULL: there is none. */
+static void *allocate(size_t n, size_t size) {
+        void *memory = mmap(NULL, n * size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+        return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int share_passed(struct policy *policy) {
+        struct passed_socket *shared = allocate(policy->n_passed + 1, sizeof(*shared));
+
+        if (!shared)
+                return -ENOMEM;
+        if (policy->n_passed > 0)
+                memcpy(shared, policy->passed, policy->n_passed * sizeof(*shared));
+        policy->passed = shared;
+        return 0;
+}
+
 static int start(struct running *running, int channel) {
         const struct supervisor *supervisor = running->supervisor;
         _cleanup_close_ int probe = -1;
@@ -402,16 +425,19 @@ static int start(struct running *running, int channel) {
 
         running->answerer.policy = supervisor->policy;
         running->answerer.readiness = &running->readiness;
-        running->answerer.states = calloc(supervisor->policy->n_passed + 1, sizeof(struct passed_state));
-        running->answerer.told_not_adopted = calloc(supervisor->policy->n_rules + 1, sizeof(bool));
+        running->answerer.states = allocate(supervisor->policy->n_passed + 1, sizeof(struct passed_state));
+        running->answerer.told_not_adopted = allocate(supervisor->policy->n_rules + 1, sizeof(bool));
         running->manager_listens = manager_listens();
         running->main_process_sent = supervisor->no_main_pid;
         running->answerer.tell_listening_process = running->manager_listens && !supervisor->no_main_pid;
         readiness_init(&running->readiness, supervisor->ready_mode, supervisor->policy,
-                       calloc(supervisor->policy->n_rules + 1, sizeof(bool)));
+                       allocate(supervisor->policy->n_rules + 1, sizeof(bool)));
         if (!running->readiness.rule_met || !running->answerer.states || !running->answerer.told_not_adopted)
                 return -ENOMEM;
         read_paths(&running->answerer);
+        /* A child would keep what it learns of them to itself. */
+        for (size_t i = 0; i < supervisor->policy->n_passed && supervisor->policy->strict != STRICT_OFF; i++)
+                learn_options(&running->answerer, &supervisor->policy->passed[i]);
         if (supervisor->report >= 0) {
                 r = observer_init(&running->observer, supervisor->report);
                 if (r < 0)
@@ -438,23 +464,24 @@ static int start(struct running *running, int channel) {
 }
 
 _Noreturn void supervisor_run(const struct supervisor *supervisor, int channel) {
-        static struct running running;
+        struct running *running = allocate(1, sizeof(*running));
 
-        running = (struct running){
-                .supervisor = supervisor, .channel = move_up(channel), .first_process_fd = -1};
-        running.answerer.listener = -1;
+        if (!running || share_passed(supervisor->policy) < 0)
+                _exit(1);
+        running->supervisor = supervisor;
+        running->channel = move_up(channel);
+        running->first_process_fd = -1;
+        running->answerer.listener = -1;
         move_passed_up(supervisor->policy);
-        detach(supervisor, running.channel);
+        detach(supervisor, running->channel);
 
-        if (start(&running, running.channel) >= 0) {
-                loop(&running);
-                if (running.executed)
-                        complain_about_unused(&running);
-                answerer_clean_up(&running.answerer);
+        if (start(running, running->channel) >= 0) {
+                loop(running);
+                if (running->executed)
+                        complain_about_unused(running);
+                answerer_clean_up(&running->answerer);
         }
-        free(running.answerer.states);
-        free(running.readiness.rule_met);
-        close_fd(&running.answerer.listener);
-        close_fd(&running.channel);
+        close_fd(&running->answerer.listener);
+        close_fd(&running->channel);
         _exit(0);
 }

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -285,6 +286,10 @@ int target_read_groups(const struct target *target, gid_t **ret, size_t *ret_n) 
         *ret = groups;
         *ret_n = n;
         return 0;
+}
+
+int target_kill(const struct target *target) {
+        return pidfd_send_signal(target->pidfd, SIGKILL, NULL, 0) < 0 ? -errno : 0;
 }
 
 const char *thread_name(pid_t tid, char buffer[static 17]) {

@@ -60,5 +60,8 @@ const char *thread_name(pid_t tid, char buffer[static 17]);
 /* Opens a file below /proc/TID/. */
 int target_open_proc(const struct target *target, const char *name, int flags);
 
+/* Ends the process (SIGKILL). */
+int target_kill(const struct target *target);
+
 /* One sentence on what to do about -EPERM. */
 const char *target_access_hint(void);

@@ -7,12 +7,22 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
 #define PRINTF(format_at, first_at) __attribute__((format(printf, format_at, first_at)))
+
+/* CLOCK_MONOTONIC */
+static inline int64_t monotonic_ms(void) {
+        struct timespec now;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 /* Closes *fd if it is open; keeps errno. For _cleanup_close_. */
 static inline void close_fd(int *fd) {

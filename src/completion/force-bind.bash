@@ -3,7 +3,7 @@
 
 _force_bind() {
         local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} i
-        local options='--map= --bind= --deny --auto --ready= --no-main-pid --keep-fds --argv0= --explain --await-end --learn --unit= --verbose --quiet --debug
+        local options='--map= --bind= --deny --auto --ready= --no-main-pid --keep-fds --strict --argv0= --explain --await-end --learn --unit= --verbose --quiet --debug
                        --close-calls= --close-families= --close-capabilities=
                        --help --version -m -b -d -a -v -q -D -h -V'
 

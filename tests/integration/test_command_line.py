@@ -27,7 +27,7 @@ def run(*arguments):
     (["--ready=soon", "true"], ["soon", "listen, bind, exec, status or no"]),
     (["--ready=listen", "-d", "true"], ["--ready=listen", "sd="]),
     (["--nonsense", "true"], ["--nonsense"]),
-    (["--strict", "true"], ["--strict"]),
+    (["--strict=stream", "true"], ["--strict=stream", "--strict=datagram"]),
     (["-m"], ["m"]),
     (["-m", ":80=sd=0"], ["program"]),
     ([], ["program"]),

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bind-call.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "strict.h"
+
+/* What the socket may be asked for, if it gets this address */
+static struct bind_request request_of(const struct bind_call *bind_call, const struct address *address,
+                                      bool v6only) {
+        return (struct bind_request){.kind = bind_call->info.kind, .v6only = v6only, .address = *address};
+}
+
+/* Until the socket is bound, another thread may change IPV6_V6ONLY. That matters only where IPv6 is given
+ * and IPv4 is not. */
+static bool v6only_matters(const struct bind_call *bind_call, const struct address *address) {
+        struct bind_request dual_stack = request_of(bind_call, address, false);
+
+        return address->family == AF_INET6 && address_is_wildcard(address) &&
+               !strict_gives(bind_call->answerer->policy, &dual_stack, false);
+}
+
+/* A socket like the target's that nobody else has, with what can be carried over */
+static int make_twin(const struct bind_call *bind_call) {
+        const struct socket_info *info = &bind_call->info;
+        _cleanup_close_ int fd = socket(info->kind.domain, info->kind.type | SOCK_CLOEXEC, info->protocol);
+        int v6only = info->v6only;
+        struct stat owner;
+
+        if (fd < 0)
+                return -errno;
+        (void) socket_options_replay(bind_call->fd, info, fd, NULL);
+        /* SO_REUSEPORT shares with sockets of the same user only. */
+        if (fstat(bind_call->fd, &owner) == 0 && (owner.st_uid != geteuid() || owner.st_gid != getegid()))
+                (void) fchown(fd, owner.st_uid, owner.st_gid);
+        if (info->kind.domain == AF_INET6 &&
+            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) < 0)
+                return -errno;
+        return take_fd(&fd);
+}
+
+static int bind_to(const struct bind_call *bind_call, int fd, const struct address *address, bool named) {
+        struct sockaddr_storage sockaddr;
+        socklen_t length = address_to_sockaddr(address, &sockaddr);
+
+        return named ? bind_as_supervisor(fd, address)
+                     : bind_as_target(bind_call->target, fd, bind_call->info.kind.domain, &sockaddr, length);
+}
+
+/* A second look at what has been done, for what nobody has thought of. Another thread may have connected the
+ * socket meanwhile, and so made a wildcard address a narrower one. */
+static bool has_given_address(const struct bind_call *bind_call, int fd, const struct address *address) {
+        struct bind_request actual;
+        struct socket_info info;
+        struct address bound;
+
+        if (socket_info_read(fd, &info) < 0 || socket_address_read(fd, info.kind.domain, &bound) < 0)
+                return false;
+        actual = request_of(bind_call, &bound, info.v6only);
+        if (address_is_wildcard(address) && bound.family == address->family) {
+                actual.address = *address;
+                actual.address.port = bound.port;
+        }
+        return strict_gives(bind_call->answerer->policy, &actual, address->port == 0);
+}
+
+/* A Unix path is bound as it was asked for: it is looked up where the target is. */
+static int bind_unix_as_asked(const struct bind_call *bind_call) {
+        return bind_as_target(bind_call->target, bind_call->fd, AF_UNIX, &bind_call->sockaddr,
+                              bind_call->call->length);
+}
+
+int strict_bind(struct bind_call *bind_call, const struct address *address, bool named,
+                uint64_t *ret_cookie) {
+        struct bind_request wanted = request_of(bind_call, address, bind_call->info.v6only);
+        _cleanup_close_ int twin = -1;
+        struct socket_info info;
+        int fd = bind_call->fd, r;
+
+        if (address->family == AF_UNIX)
+                return bind_unix_as_asked(bind_call);
+        if (address->family == AF_UNSPEC)
+                return bind_as_target(bind_call->target, fd, bind_call->info.kind.domain,
+                                      &bind_call->sockaddr, bind_call->call->length);
+        if (!strict_gives(bind_call->answerer->policy, &wanted, false))
+                return -EACCES;
+        if (v6only_matters(bind_call, address)) {
+                twin = make_twin(bind_call);
+                if (twin < 0)
+                        return twin;
+                fd = twin;
+        }
+
+        r = bind_to(bind_call, fd, address, named);
+        if (r < 0)
+                return r;
+        if (!has_given_address(bind_call, fd, address)) {
+                log_message(LOG_ERR, "%s: bound elsewhere than allowed: ending the process",
+                            bind_call->asked);
+                (void) target_kill(bind_call->target);
+                return -EACCES;
+        }
+        if (twin < 0)
+                return 0;
+        r = socket_info_read(twin, &info);
+        if (r >= 0)
+                r = put_in_place(bind_call, twin);
+        if (r < 0)
+                return r;
+        *ret_cookie = info.cookie;
+        return 0;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "answer-private.h"
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "strict.h"
+
+static bool is_connected(int fd, const struct socket_kind *kind) {
+        struct tcp_info info = {};
+        socklen_t length = sizeof(info);
+
+        return kind->protocol == IPPROTO_TCP && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
+               info.tcpi_state != TCP_CLOSE && info.tcpi_state != TCP_LISTEN;
+}
+
+/* A socket that was bound to port 0, or not at all, has a port that the kernel chooses in listen(). */
+static bool has_given_address(struct answerer *answerer, int fd, const struct socket_info *info) {
+        struct bind_request socket = {.kind = info->kind, .v6only = info->v6only};
+        struct decision decision;
+
+        if (socket_address_read(fd, info->kind.domain, &socket.address) < 0)
+                return false;
+        /* Until then IPV6_V6ONLY can change. */
+        if (socket.address.port == 0)
+                socket.v6only = false;
+        if (strict_gives(answerer->policy, &socket, true))
+                return true;
+        /* A parked socket: it is in a network that has no interface. */
+        decide(answerer->policy, &socket, 0, &decision);
+        return (decision.verdict == VERDICT_ADOPT || decision.verdict == VERDICT_PARK) &&
+               is_in_other_network(fd);
+}
+
+/* shutdown() makes a listening socket a closed one, for everybody who has it (inet_shutdown()). */
+static void stop_listening(const struct target *target, int fd) {
+        (void) shutdown(fd, SHUT_RDWR);
+        if (socket_is_listening(fd))
+                (void) target_kill(target);
+}
+
+/* A connected socket that has a given address by that could be disconnected, and so unbound, before listen()
+ * binds it to a port of the kernel's choice. One that is bound and not connected stays bound
+ * (SOCK_BINDPORT_LOCK); should that ever not be so, the second look tells. */
+static int listen_on_ip(struct answerer *answerer, const struct target *target, int fd,
+                        const struct socket_info *info, int backlog) {
+        if (is_connected(fd, &info->kind))
+                return -EINVAL;
+        if (!has_given_address(answerer, fd, info))
+                return -EACCES;
+        if (listen(fd, backlog) < 0)
+                return -errno;
+        if (has_given_address(answerer, fd, info))
+                return 0;
+        stop_listening(target, fd);
+        return -EACCES;
+}
+
+static void log_listen(const struct target *target, const struct socket_info *info, int fd, int error) {
+        struct address address = {};
+        char text[ADDRESS_STRING_MAX], requested[ADDRESS_STRING_MAX + 16];
+
+        (void) socket_address_read(fd, info->kind.domain, &address);
+        (void) snprintf(requested, sizeof(requested), "listen() on %s", address_format(&address, text));
+        log_decision(LOG_INFO, &(struct log_entry){
+                                       .message_id = MESSAGE_DENIED,
+                                       .tid = target->tid,
+                                       .requested = requested,
+                                       .result = error == -EACCES ? "refused with EACCES" : "refused",
+                               });
+}
+
+int strict_listen(struct answerer *answerer, const struct target *target, int fd,
+                  const struct socket_info *info, int backlog) {
+        int r;
+
+        if (info->kind.domain == AF_INET || info->kind.domain == AF_INET6 || info->kind.domain == AF_VSOCK)
+                r = listen_on_ip(answerer, target, fd, info, backlog);
+        else
+                r = listen_as_target(target, fd, backlog);
+        if (r < 0)
+                log_listen(target, info, fd, r);
+        return r;
+}
