@@ -18,6 +18,7 @@
 #include "log.h"
 #include "manager.h"
 #include "notification.h"
+#include "strict-supervisor.h"
 #include "util.h"
 
 /* A program that binds IPv4 and IPv6 apart does so in one go. One that has not bound IPv6 after this long is
@@ -460,6 +461,8 @@ static int start(struct running *running, int channel) {
         r = running->first_process_fd < 0 || (probe < 0 && errno != EBADF) ? CHANNEL_BLIND : CHANNEL_READY;
         if (!listener_can_set_fd(running->answerer.listener))
                 r = CHANNEL_OLD_KERNEL;
+        if (supervisor->policy->strict != STRICT_OFF)
+                strict_lower_supervisor();
         return channel_send(channel, (char) r, -1);
 }
 
@@ -468,6 +471,8 @@ _Noreturn void supervisor_run(const struct supervisor *supervisor, int channel) 
 
         if (!running || share_passed(supervisor->policy) < 0)
                 _exit(1);
+        if (supervisor->policy->strict != STRICT_OFF)
+                strict_hide_supervisor();
         running->supervisor = supervisor;
         running->channel = move_up(channel);
         running->first_process_fd = -1;

@@ -348,3 +348,14 @@ def test_python_is_served(runner, tmp_path):
     assert harness.wait_until(lambda: exchange_or_none(("127.0.0.1", 8080), REQUEST)).startswith(b"HTTP/1.0 200")
     process.signal(signal.SIGINT)
     assert process.wait() == 0, process.stderr
+
+
+def test_the_supervisor_lowers_itself(runner):
+    process = strict(runner, [":8080=allow"], ["/usr/bin/sleep", "100"])
+    pid = process.supervisor()
+    status = harness.wait_until(lambda: dict(line.split(":\t") for line in harness.Path(f"/proc/{pid}/status").read_text().splitlines()
+                                             if line.startswith(("Cap", "NoNew", "Seccomp:"))))
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    assert int(status["CapEff"], 16) & (1 << 12 | 1 << 13 | 1 << 16 | 1 << 21) == 0
+    assert os.stat(f"/proc/{pid}/fd").st_uid == 0
+    assert not [fd for fd in os.listdir(f"/proc/{pid}/fd") if "socket" in os.readlink(f"/proc/{pid}/fd/{fd}")]
