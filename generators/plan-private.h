@@ -25,7 +25,8 @@ struct planning {
         bool automatic;
         bool some_rule_adopts;
         bool keep_fds, verbose;
-        bool learn; /* force-bind --learn --unit= wants to know what the service binds */
+        const char *strict; /* the option, "--strict=datagram"; NULL: none */
+        bool learn;         /* force-bind --learn --unit= wants to know what the service binds */
         struct amendments amendments;
 };
 

@@ -73,7 +73,7 @@ static bool keeps_main_process(const struct planning *planning) {
 static int make_options(const struct planning *planning, char *extra[static 4], struct options *ret) {
         const struct setting_list *rules = &planning->service->rules;
         const struct amendments *amendments = &planning->amendments;
-        struct options options = {.words = calloc(rules->n * 2 + 9, sizeof(char *))};
+        struct options options = {.words = calloc(rules->n * 2 + 10, sizeof(char *))};
         int r;
 
         if (!options.words)
@@ -99,6 +99,8 @@ static int make_options(const struct planning *planning, char *extra[static 4], 
                 options.words[options.n++] = "--no-main-pid";
         if (planning->keep_fds)
                 options.words[options.n++] = "--keep-fds";
+        if (planning->strict)
+                options.words[options.n++] = (char *) planning->strict;
         if (planning->verbose)
                 options.words[options.n++] = "--verbose";
         for (size_t i = 1; i < 4; i++)

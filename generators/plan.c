@@ -43,6 +43,19 @@ static int read_boolean(const struct planning *planning, enum force_bind_key key
         return 1;
 }
 
+static int read_strict(struct planning *planning) {
+        const struct setting *setting = &planning->service->force_bind[FORCE_BIND_STRICT];
+        int r = setting->value ? parse_boolean(setting->value) : 0;
+
+        if (setting->value && strcmp(setting->value, "datagram") == 0)
+                planning->strict = "--strict=datagram";
+        else if (r < 0)
+                return refuse(planning, setting, "Strict=%s: expected yes, no or datagram", setting->value);
+        else if (r > 0)
+                planning->strict = "--strict";
+        return 1;
+}
+
 static int read_rules(struct planning *planning) {
         const struct setting_list *rules = &planning->service->rules;
 
@@ -215,7 +228,6 @@ static int check_unit(const struct planning *planning) {
 
 static int read_settings(struct planning *planning) {
         const struct service *service = planning->service;
-        bool strict = false;
         int r;
 
         planning->type = effective_type(service);
@@ -230,10 +242,7 @@ static int read_settings(struct planning *planning) {
         if (r > 0)
                 r = read_boolean(planning, FORCE_BIND_VERBOSE, "Verbose", false, &planning->verbose);
         if (r > 0)
-                r = read_boolean(planning, FORCE_BIND_STRICT, "Strict", false, &strict);
-        if (r > 0 && strict)
-                r = refuse(planning, &service->force_bind[FORCE_BIND_STRICT],
-                           "Strict=yes: this version of force-bind has no strict mode");
+                r = read_strict(planning);
         planning->adopts = planning->some_rule_adopts || planning->automatic;
         if (r > 0)
                 r = read_listen(planning);
@@ -246,10 +255,11 @@ static int read_settings(struct planning *planning) {
                         return refuse(
                                 planning, &service->force_bind[FORCE_BIND_LEARN],
                                 "Learn=yes: the service runs as it is, and Rule= or Listen= ask for more");
+                planning->strict = NULL;
                 planning->automatic = planning->adopts = false;
         }
-        /* X-ForceBind=no, or Auto=no: nothing is left to do */
-        if (r > 0 && !planning->automatic && !planning->learn && service->rules.n == 0)
+        /* X-ForceBind=no, or Auto=no: nothing is left to do. But a fence without rules stands. */
+        if (r > 0 && !planning->automatic && !planning->learn && !planning->strict && service->rules.n == 0)
                 return 0;
         if (r > 0 && !planning->adopts && service->listen.n > 0)
                 return refuse(planning, &service->listen.settings[0],
@@ -339,7 +349,7 @@ int plan_make(const struct unit_index *index, const struct service *service, con
         r = read_settings(&planning);
         if (r > 0) {
                 r = sandbox_amend(service, helper, strcmp(planning.ready, "no") != 0, keeps_root(&planning),
-                                  &planning.amendments, &message);
+                                  planning.strict, &planning.amendments, &message);
                 r = r == -EINVAL ? refuse(&planning, NULL, "%s", message) : r < 0 ? r : 1;
         }
         if (r > 0)

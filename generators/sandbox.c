@@ -15,20 +15,23 @@
 static const struct {
         const char *name;
         const char *const groups[4];
+        bool strict_only;
 } needed_calls[] = {
-        {"seccomp", {"@sandbox", "@known"}}, /* the first: see amend_calls() */
-        {"pidfd_open", {"@process", "@system-service", "@known"}},
-        {"pidfd_getfd", {"@debug", "@known"}},
-        {"process_vm_readv", {"@ipc", "@system-service", "@known"}},
-        {"epoll_create1", {"@io-event", "@system-service", "@known"}},
-        {"epoll_ctl", {"@io-event", "@system-service", "@known"}},
+        {"seccomp", {"@sandbox", "@known"}, false}, /* those of @sandbox: see amend_calls() */
+        {"pidfd_open", {"@process", "@system-service", "@known"}, false},
+        {"pidfd_getfd", {"@debug", "@known"}, false},
+        {"process_vm_readv", {"@ipc", "@system-service", "@known"}, false},
+        {"epoll_create1", {"@io-event", "@system-service", "@known"}, false},
+        {"epoll_ctl", {"@io-event", "@system-service", "@known"}, false},
 #ifdef SYS_epoll_wait
-        {"epoll_wait", {"@io-event", "@system-service", "@known"}},
+        {"epoll_wait", {"@io-event", "@system-service", "@known"}, false},
 #else
-        {"epoll_pwait", {"@io-event", "@system-service", "@known"}},
+        {"epoll_pwait", {"@io-event", "@system-service", "@known"}, false},
 #endif
-        {"openat2", {"@file-system", "@system-service", "@known"}},
-        {"statx", {"@file-system", "@system-service", "@known"}},
+        {"openat2", {"@file-system", "@system-service", "@known"}, false},
+        {"statx", {"@file-system", "@system-service", "@known"}, false},
+        {"landlock_create_ruleset", {"@sandbox", "@known"}, true},
+        {"landlock_restrict_self", {"@sandbox", "@known"}, true},
 };
 
 /* --- lists of words --- */
@@ -88,13 +91,18 @@ static bool means_call(const char *word, const void *argument) {
 /* --- amendments --- */
 
 /* Of an allow-list, "@default" is part in any case, and of that, "@sandbox" in newer versions. */
-static void amend_calls(const struct service *service, FILE *settings, FILE *closed) {
+static void amend_calls(const struct service *service, bool strict, FILE *settings, FILE *closed) {
         const struct setting_list *filter = &service->lists[LIST_SYSTEM_CALL_FILTER];
         const char *error = service->keys[SERVICE_SYSTEM_CALL_ERROR].value, *separator = "";
         bool allow_list = filter->n > 0 && !is_inverted(&filter->settings[0]), some = false;
 
         for (size_t i = 0; i < ELEMENTSOF(needed_calls) && filter->n > 0; i++) {
-                bool allowed = list_allows(filter, i == 0 && manager_has_sandbox_group(), means_call, &i);
+                bool is_default =
+                        strcmp(needed_calls[i].groups[0], "@sandbox") == 0 && manager_has_sandbox_group();
+                bool allowed = list_allows(filter, is_default, means_call, &i);
+
+                if (needed_calls[i].strict_only && !strict)
+                        continue;
 
                 /* In an allow-list all are named: a group may not have the call in this version. */
                 if (allowed && !allow_list)
@@ -198,7 +206,7 @@ static const char *check_paths(const struct service *service, const char *helper
 }
 
 int sandbox_amend(const struct service *service, const char *helper, bool notifies, bool keeps_root,
-                  struct amendments *ret, const char **ret_message) {
+                  bool strict, struct amendments *ret, const char **ret_message) {
         struct amendments amendments = {};
         size_t settings_size, calls_size;
         FILE *settings, *calls;
@@ -210,7 +218,7 @@ int sandbox_amend(const struct service *service, const char *helper, bool notifi
         settings = open_memstream(&amendments.settings, &settings_size);
         calls = open_memstream(&amendments.close_calls, &calls_size);
         if (settings && calls) {
-                amend_calls(service, settings, calls);
+                amend_calls(service, strict, settings, calls);
                 amend_capabilities(service, keeps_root, settings, &amendments);
                 if (notifies && !sandbox_allows_family(service, "AF_UNIX")) {
                         fputs("RestrictAddressFamilies=AF_UNIX\n", settings);

@@ -17,9 +17,10 @@ struct amendments {
 };
 
 /* Returns 0; -EINVAL and in *ret_message why the helper cannot run in there; or -ENOMEM. notifies: the
- * helper has to reach the service manager. keeps_root: it is started as root, whatever User= says. */
+ * helper has to reach the service manager. keeps_root: it is started as root, whatever User= says. strict:
+ * it wants a Landlock domain for the program. */
 int sandbox_amend(const struct service *service, const char *helper, bool notifies, bool keeps_root,
-                  struct amendments *ret, const char **ret_message);
+                  bool strict, struct amendments *ret, const char **ret_message);
 /* Whether the service may make sockets of this family, "AF_INET" */
 bool sandbox_allows_family(const struct service *service, const char *family);
 void amendments_free(struct amendments *amendments);
