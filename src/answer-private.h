@@ -70,6 +70,9 @@ void answer_unlink(struct answerer *answerer, const struct target *target, const
 /* answer-rename.c: a socket that is renamed over a passed socket's path is bound to that path. */
 void answer_rename(struct answerer *answerer, const struct target *target, const struct call *call);
 
+/* answer-socket.c: under --strict=datagram, an IP datagram socket begins where nobody reaches it. */
+void answer_socket(const struct target *target, const struct call *call);
+
 /* answer-join.c: multicast groups that a socket joins before its bind() are joined by the passed one. Those
  * that a passed socket has joined are left in the end, or the next program could not join them (EADDRINUSE).
  */

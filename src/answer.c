@@ -85,6 +85,7 @@ static bool concerns(struct answerer *answerer, const struct target *target, con
         case CALL_BIND:
         case CALL_LISTEN:
         case CALL_SHUTDOWN:
+        case CALL_SOCKET:
         case CALL_OTHER:
                 return true;
         case CALL_SETSOCKOPT:
@@ -167,6 +168,9 @@ static void answer_call(struct answerer *answerer, const struct target *target, 
                 break;
         case CALL_SETSOCKOPT:
                 answer_join(answerer, target, call);
+                break;
+        case CALL_SOCKET:
+                answer_socket(target, call);
                 break;
         case CALL_OTHER:
                 if (is_strict(answerer))

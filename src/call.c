@@ -38,6 +38,8 @@ static const struct {
         {AUDIT_ARCH_X86_64, X32(SYS_renameat), CALL_RENAMEAT},
         {AUDIT_ARCH_X86_64, X32(SYS_renameat2), CALL_RENAMEAT2},
         {AUDIT_ARCH_X86_64, X32(SYS_connect), CALL_CONNECT},
+        {AUDIT_ARCH_X86_64, SYS_socket, CALL_SOCKET},
+        {AUDIT_ARCH_I386, 359, CALL_SOCKET},
         {AUDIT_ARCH_I386, 361, CALL_BIND},
         {AUDIT_ARCH_I386, 363, CALL_LISTEN},
         {AUDIT_ARCH_I386, 373, CALL_SHUTDOWN},
@@ -56,6 +58,8 @@ static const struct {
         {AUDIT_ARCH_AARCH64, SYS_renameat2, CALL_RENAMEAT2},
         {AUDIT_ARCH_AARCH64, SYS_connect, CALL_CONNECT},
         {AUDIT_ARCH_AARCH64, SYS_setsockopt, CALL_SETSOCKOPT},
+        {AUDIT_ARCH_AARCH64, SYS_socket, CALL_SOCKET},
+        {AUDIT_ARCH_ARM, 281, CALL_SOCKET},
         {AUDIT_ARCH_ARM, 282, CALL_BIND},
         {AUDIT_ARCH_ARM, 284, CALL_LISTEN},
         {AUDIT_ARCH_ARM, 293, CALL_SHUTDOWN},
@@ -138,6 +142,11 @@ int call_decode(const struct seccomp_notif *notification, const struct target *t
                 call.number = (int) (uint32_t) arguments[2];
                 call.pointer = arguments[3];
                 call.length = (unsigned) arguments[4];
+                break;
+        case CALL_SOCKET:
+                call.domain = (int) (uint32_t) arguments[0];
+                call.type = (int) (uint32_t) arguments[1];
+                call.protocol = (int) (uint32_t) arguments[2];
                 break;
         case CALL_UNLINK:
                 call.fd = AT_FDCWD;

@@ -20,6 +20,7 @@ enum call_kind {
         CALL_RENAMEAT2,
         CALL_CONNECT,
         CALL_SETSOCKOPT,
+        CALL_SOCKET,
         CALL_OTHER, /* nothing that is trapped on purpose */
 };
 
@@ -30,7 +31,8 @@ struct call {
         unsigned length;  /* bind()'s and connect()'s addrlen, the option's */
         int level;        /* of the option, whose name is number */
         int number;       /* listen()'s backlog, shutdown()'s how, flags of unlinkat() and renameat2() */
-        int new_fd;       /* what a rename makes of the path */
+        int domain, type, protocol; /* socket()'s */
+        int new_fd;                 /* what a rename makes of the path */
         uint64_t new_pointer;
         bool arguments_fixed; /* in registers: nothing can change them while the call waits */
 };

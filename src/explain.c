@@ -33,6 +33,14 @@ static void print_rules(const struct policy *policy) {
                 printf("  none\n");
 }
 
+static void print_strict(const struct policy *policy) {
+        if (policy->strict == STRICT_OFF)
+                return;
+        printf("Strict: what no rule gives is refused%s\n",
+               policy->strict == STRICT_DATAGRAM ? ", datagram ports that the kernel chooses for clients too"
+                                                 : "");
+}
+
 static void print_passed(const struct policy *policy) {
         printf("Passed sockets:\n");
         for (size_t i = 0; i < policy->n_passed; i++) {
@@ -75,7 +83,8 @@ static void print_own_address(const struct policy *policy, const struct passed_s
         else if (decision.rule)
                 printf("does not adopt it (%s)\n", decision.rule->text);
         else
-                printf("does not adopt it (no rule matches)\n");
+                printf("does not adopt it (no rule matches%s)\n",
+                       decision.verdict == VERDICT_FAIL ? ", refused" : "");
 }
 
 static void print_rule_meets(const struct policy *policy, const struct rule *rule) {
@@ -95,6 +104,7 @@ static void print_rule_meets(const struct policy *policy, const struct rule *rul
 
 void explain(const struct policy *policy) {
         print_rules(policy);
+        print_strict(policy);
         print_passed(policy);
         printf("Which meets which:\n");
         for (size_t i = 0; i < policy->n_rules; i++)

@@ -19,6 +19,9 @@
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
 
+/* SOCK_TYPE_MASK of <linux/net.h>, which programs do not get; the rest is SOCK_CLOEXEC and SOCK_NONBLOCK. */
+#define SOCKET_TYPE_MASK 0xf
+
 /* The kernel looks at the lower half of an int argument only. */
 #define INT_MASK UINT64_C(0xffffffff)
 
@@ -74,6 +77,7 @@ static const struct trapped_call trapped_calls[] = {
         JOINS(IPV6_JOIN_GROUP),
         JOINS(MCAST_JOIN_GROUP),
         JOINS(MCAST_JOIN_SOURCE_GROUP),
+        {TRAP_DATAGRAM_SOCKETS, SCMP_SYS(socket), 1, SOCKET_TYPE_MASK, SOCK_DGRAM},
 };
 
 /* socketcall(2) keeps the arguments in memory, where a filter cannot look */

@@ -20,7 +20,8 @@ enum trap {
         TRAP_PATHS = 1 << 5,            /* unlink(), rename(), and their relatives */
         TRAP_CONNECT = 1 << 6,     /* connect() with an address not as long as an IP one (16 or 28 bytes) */
         TRAP_CONNECT_ALL = 1 << 7, /* every connect() */
-        TRAP_JOIN = 1 << 8,        /* setsockopt() that joins a multicast group; no socketcall() */
+        TRAP_DATAGRAM_SOCKETS = 1 << 9, /* socket() for IP datagrams; no socketcall() */
+        TRAP_JOIN = 1 << 8,             /* setsockopt() that joins a multicast group; no socketcall() */
 };
 
 /* Why a filter could not be installed. */

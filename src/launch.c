@@ -69,6 +69,8 @@ static unsigned find_traps(const struct launch *launch) {
                 return TRAP_BIND_ALL | TRAP_LISTEN;
         if (policy->strict != STRICT_OFF)
                 traps |= TRAP_BIND_ALL | TRAP_LISTEN;
+        if (policy->strict == STRICT_DATAGRAM)
+                traps |= TRAP_DATAGRAM_SOCKETS;
         if (policy->n_rules > 0 || (policy->automatic && (policy->n_passed > 0 || tells)))
                 traps |= binds_short_addresses(policy) ? TRAP_BIND_ALL : TRAP_BIND_IP;
         if (policy_adopts(policy) && (policy->n_passed > 0 || tells))

@@ -73,3 +73,12 @@ int listener_set_fd(int listener, uint64_t id, int fd, int target_fd, bool close
 
         return ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd) < 0 ? -errno : 0;
 }
+
+int listener_answer_fd(int listener, uint64_t id, int fd, bool close_on_exec) {
+        struct seccomp_notif_addfd addfd = {
+                .id = id, .srcfd = (uint32_t) fd, .newfd_flags = close_on_exec ? O_CLOEXEC : 0};
+        struct seccomp_notif_resp response = {.id = id};
+
+        response.val = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd);
+        return response.val < 0 ? -errno : send_response(listener, &response);
+}

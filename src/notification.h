@@ -22,6 +22,10 @@ int listener_answer(int listener, uint64_t id, int error);
 /* The kernel carries the call out as it is. */
 int listener_continue(int listener, uint64_t id);
 
+/* The call returns a copy of fd at the lowest number that is free in the process that made it. Returns 0 or
+ * a negative errno, and then nothing was answered. */
+int listener_answer_fd(int listener, uint64_t id, int fd, bool close_on_exec);
+
 /* Whether the call still waits: to be asked after each look into the target and before relying on it,
  * because process and thread IDs are used again. */
 bool listener_call_waits(int listener, uint64_t id);

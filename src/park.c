@@ -12,39 +12,53 @@
 #include "util.h"
 
 struct parking {
-        const struct socket_info *info;
-        const struct address *address;
-        int channel; /* the socket goes back by it */
+        int domain, type, protocol;
+        const struct address *address; /* NULL: not bound */
+        int channel;                   /* the socket goes back by it */
 };
 
 static int park_elsewhere(void *argument) {
         const struct parking *parking = argument;
-        int on = 1, fd, r;
+        int on = 1, fd, r = 0;
 
         /* An unprivileged user gets a network namespace only along with a user namespace. */
         if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
                 return -errno;
-        fd = socket(parking->info->kind.domain, parking->info->kind.type | SOCK_CLOEXEC,
-                    parking->info->protocol);
+        fd = socket(parking->domain, parking->type | SOCK_CLOEXEC, parking->protocol);
         if (fd < 0)
                 return -errno;
         /* No interface is up there, not even the loopback's. */
-        if (setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) < 0)
+        if (parking->address && setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) < 0)
                 return -errno;
-        r = bind_as_supervisor(fd, parking->address);
+        if (parking->address)
+                r = bind_as_supervisor(fd, parking->address);
         return r < 0 ? r : channel_send(parking->channel, 's', fd);
 }
 
-int make_parked_socket(const struct socket_info *info, const struct address *address) {
+static int make_socket_elsewhere(struct parking *parking) {
         _cleanup_close_ int ours = -1, childs = -1;
         int fd, r;
 
         r = channel_open(&ours, &childs);
-        if (r >= 0)
-                r = run_in_child(park_elsewhere, &(struct parking){info, address, childs});
+        if (r >= 0) {
+                parking->channel = childs;
+                r = run_in_child(park_elsewhere, parking);
+        }
         if (r >= 0)
                 r = channel_receive(ours, &fd);
         return r < 0 ? r : fd;
+}
+
+int make_parked_socket(const struct socket_info *info, const struct address *address) {
+        return make_socket_elsewhere(&(struct parking){.domain = info->kind.domain,
+                                                       .type = info->kind.type,
+                                                       .protocol = info->protocol,
+                                                       .address = address});
+}
+
+int make_outside_socket(int domain, int type, int protocol) {
+        return make_socket_elsewhere(
+                &(struct parking){.domain = domain, .type = type, .protocol = protocol});
 }
 
 int park_in_place(int fd, const struct address *address) {

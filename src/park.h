@@ -11,6 +11,9 @@
 /* Makes a socket of this kind, bound to the address the target asked for in a network namespace of its own
  * in which nothing else lives. Returns the descriptor, or a negative errno where no such namespace can be
  * had. */
+/* A socket that is bound to nothing in a network without an interface. The caller's; or a negative errno. */
+int make_outside_socket(int domain, int type, int protocol);
+
 int make_parked_socket(const struct socket_info *info, const struct address *address);
 
 /* The way without a namespace: binds the target's own socket to an address of the documentation range

@@ -22,6 +22,12 @@ static bool v6only_matters(const struct bind_call *bind_call, const struct addre
                !strict_gives(bind_call->answerer->policy, &dual_stack, false);
 }
 
+/* See answer-socket.c. */
+static bool is_unreachable(const struct bind_call *bind_call) {
+        return bind_call->answerer->policy->strict == STRICT_DATAGRAM &&
+               bind_call->info.kind.type == SOCK_DGRAM && is_in_other_network(bind_call->fd);
+}
+
 /* A socket like the target's that nobody else has, with what can be carried over */
 static int make_twin(const struct bind_call *bind_call) {
         const struct socket_info *info = &bind_call->info;
@@ -86,7 +92,7 @@ int strict_bind(struct bind_call *bind_call, const struct address *address, bool
                                       &bind_call->sockaddr, bind_call->call->length);
         if (!strict_gives(bind_call->answerer->policy, &wanted, false))
                 return -EACCES;
-        if (v6only_matters(bind_call, address)) {
+        if (v6only_matters(bind_call, address) || is_unreachable(bind_call)) {
                 twin = make_twin(bind_call);
                 if (twin < 0)
                         return twin;

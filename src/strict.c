@@ -23,7 +23,8 @@ static size_t split(const struct bind_request *request, struct bind_request part
         return address_is_wildcard(address) && !request->v6only ? 2 : 1;
 }
 
-/* Whether the rules let this part be bound as it is asked for, by whichever step. */
+/* Whether the rules let this part be bound as it is asked for, by whichever step. That all steps came to
+ * nothing says so too, if none was tried: what failed is not followed by what it was to take the place of. */
 static bool is_given_as_asked(const struct policy *policy, const struct bind_request *part) {
         struct policy plain = *policy;
         struct decision decision;
@@ -32,7 +33,7 @@ static bool is_given_as_asked(const struct policy *policy, const struct bind_req
         for (size_t step = 0;; step = decision.step + 1) {
                 decide(&plain, part, step, &decision);
                 if (decision.verdict == VERDICT_BIND_AS_ASKED)
-                        return true;
+                        return step == 0 || decision.step < decision.rule->n_steps;
                 if (!decision.rule || decision.verdict == VERDICT_FAIL)
                         return false;
         }

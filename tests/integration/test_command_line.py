@@ -217,3 +217,9 @@ def test_without_rules_the_program_runs_as_it_is(runner):
     process = runner.run([FORCE_BIND, "sh", "-c", "grep Seccomp: /proc/self/status"])
     assert process.wait() == 0
     assert process.stdout.split() == ["Seccomp:", "0"]
+
+
+def test_explain_tells_of_the_fence():
+    assert "what no rule gives is refused" in run("--strict", "--explain").stdout
+    assert "datagram" in run("--strict=datagram", "--explain").stdout
+    assert "refused" not in run("--explain").stdout

@@ -3,6 +3,7 @@
 in test_strict_attacks.py."""
 import os
 import signal
+import socket
 
 import harness
 import pytest
@@ -359,3 +360,49 @@ def test_the_supervisor_lowers_itself(runner):
     assert int(status["CapEff"], 16) & (1 << 12 | 1 << 13 | 1 << 16 | 1 << 21) == 0
     assert os.stat(f"/proc/{pid}/fd").st_uid == 0
     assert not [fd for fd in os.listdir(f"/proc/{pid}/fd") if "socket" in os.readlink(f"/proc/{pid}/fd/{fd}")]
+
+
+# --- datagram ------------------------------------------------------------------------------------------------------
+
+
+def test_datagram_clients_are_refused_on_request(runner):
+    code = "s = socket.socket(type=socket.SOCK_DGRAM); s.{}; print(s.getsockname()[0])"
+    for call in ("sendto(b'x', ('127.0.0.1', 9))", "connect(('127.0.0.1', 9))"):
+        assert result(runner, [":80=allow"], code.format(call)) in ("0.0.0.0", "127.0.0.1")
+        process = runner.force_bind(["--strict=datagram", "-m", ":80=allow"], python(f"import socket\n{code.format(call)}"))
+        assert process.wait() == 1
+        assert "Network is unreachable" in process.stderr
+
+
+@pytest.mark.parametrize("family,address", [("INET", "127.0.0.1"), ("INET6", "::1"), ("INET6", "::ffff:127.0.0.1")])
+def test_datagram_servers_are_served_all_the_same(runner, family, address):
+    """Nonblocking as they were made, with what was set before bind."""
+    process = runner.force_bind(["--strict=datagram", "-m", "udp:8080=allow"], python(f"""
+import fcntl, os, select, socket
+s = socket.socket(socket.AF_{family}, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+s.bind(({address!r}, 8080))
+print(fcntl.fcntl(s, fcntl.F_GETFD), s.getsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST), os.fstat(s.fileno()).st_uid, flush=True)
+select.select([s], [], []); data, peer = s.recvfrom(100); s.sendto(data + b" back", peer)
+"""), user=65534)
+    harness.wait_until(lambda: process.stdout)
+    with socket.socket(socket.AF_INET6 if address == "::1" else socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(harness.DEADLINE)
+        client.sendto(b"there and", (address.removeprefix("::ffff:"), 8080))
+        assert client.recv(100) == b"there and back"
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.split() == ["1", "1", "65534"]
+
+
+def test_a_passed_datagram_socket_is_adopted_on_request(runner):
+    passed = harness.udp_socket()
+    process = runner.force_bind(["--strict=datagram", "-m", "udp:8080=sd=0"], python("""
+import socket
+s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("0.0.0.0", 8080))
+data, peer = s.recvfrom(100); s.sendto(data + b" back", peer)
+"""), [passed])
+    with socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.settimeout(harness.DEADLINE)
+        client.sendto(b"there and", passed.getsockname())
+        assert client.recv(100) == b"there and back"
+    assert process.wait() == 0, process.stderr
