@@ -24,7 +24,8 @@ static size_t split(const struct bind_request *request, struct bind_request part
 }
 
 /* Whether the rules let this part be bound as it is asked for, by whichever step. That all steps came to
- * nothing says so too, if none was tried: what failed is not followed by what it was to take the place of. */
+ * nothing says so too, if none was tried: what failed is not followed by what it was to take the place of.
+ */
 static bool is_given_as_asked(const struct policy *policy, const struct bind_request *part) {
         struct policy plain = *policy;
         struct decision decision;

@@ -209,6 +209,32 @@ def test_service_with_this_sandbox_is_served(machine, units, sandbox):
     assert machine.show("test-box.service", "StatusText") == "1 socket adopted, 0 bound"
 
 
+STRICT_SERVER = """
+    import os, socket, sys
+    s = socket.socket(); s.bind(("0.0.0.0", 83)); s.listen(5)
+    try: socket.socket().bind(("127.0.0.1", 7113)); answer = "bound"
+    except OSError as e: answer = os.strerror(e.errno)
+    while True:
+        c, _ = s.accept(); c.recv(100); c.sendall(answer.encode()); c.close()
+"""
+
+
+@pytest.mark.parametrize("hard", [False, True], ids=["plain", "hard"])
+def test_strict_service_is_served_and_has_nothing_else(machine, units, hard):
+    """With its passed socket, and where it binds by itself; in the sandbox of HARD, too."""
+    sandbox = HARD.format(error="SystemCallErrorNumber=EPERM").split("UMask=")[0] if hard else "[Service]\n"
+    command = f"ExecStart={script(machine, 'hard', STRICT_SERVER)}\n[X-ForceBind]\nStrict=yes\n"
+    units({"test-strict.service": sandbox + command + "Listen=tcp:127.0.0.1:7112\nRule=tcp:83=sd=test-strict.socket\n"})
+    machine.systemctl("start", "test-strict.socket")
+    assert ask(machine, 7112, check=False) == "Permission denied", machine.journal("-u", "test-strict.service")
+    assert machine.show("test-strict.service", "StatusText") == "1 socket adopted, 0 bound"
+    machine.systemctl("stop", "test-strict.socket", "test-strict.service")
+    if not hard:
+        units({"test-strict.service": sandbox + command + "Rule=tcp:83=allow\n"})
+        machine.systemctl("start", "test-strict.service")
+        assert ask(machine, 83) == "Permission denied"
+
+
 @pytest.mark.parametrize("bounding", ["CAP_SETUID CAP_SETGID CAP_NET_BIND_SERVICE", "~CAP_SYS_PTRACE", "~CAP_SYS_PTRACE\nUser=nobody"])
 def test_service_that_becomes_another_user_before_it_binds_is_served_with_its_own_capabilities(machine, units, bounding):
     program = script(machine, "drops", """
