@@ -39,15 +39,34 @@ static void stop_listening(const struct target *target, int fd) {
                 (void) target_kill(target);
 }
 
+/* An accepted connection that was disconnected still shows the address of its listening socket, but has lost
+ * the port (inet_put_port()), and listen() would bind it to another. So it is bound to what it shows; one
+ * that is bound already says EINVAL. */
+static int keep_bound(int fd, const struct socket_info *info) {
+        struct sockaddr_storage address;
+        socklen_t length = sizeof(address);
+
+        if (info->kind.domain == AF_VSOCK)
+                return 0;
+        if (getsockname(fd, (struct sockaddr *) &address, &length) < 0)
+                return -errno;
+        return bind(fd, (const struct sockaddr *) &address, length) < 0 && errno != EINVAL ? -errno : 0;
+}
+
 /* A connected socket that has a given address by that could be disconnected, and so unbound, before listen()
  * binds it to a port of the kernel's choice. One that is bound and not connected stays bound
  * (SOCK_BINDPORT_LOCK); should that ever not be so, the second look tells. */
 static int listen_on_ip(struct answerer *answerer, const struct target *target, int fd,
                         const struct socket_info *info, int backlog) {
+        int r;
+
         if (is_connected(fd, &info->kind))
                 return -EINVAL;
         if (!has_given_address(answerer, fd, info))
                 return -EACCES;
+        r = keep_bound(fd, info);
+        if (r < 0)
+                return r;
         if (listen(fd, backlog) < 0)
                 return -errno;
         if (has_given_address(answerer, fd, info))
