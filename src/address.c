@@ -211,6 +211,7 @@ bool address_is_wildcard(const struct address *address) {
 }
 
 void path_squeeze(char *path, bool is_prefix) {
+        bool absolute = path[0] == '/';
         char *to = path;
 
         for (const char *from = path; *from != '\0';) {
@@ -222,6 +223,8 @@ void path_squeeze(char *path, bool is_prefix) {
                 else
                         *to++ = *from++;
         }
+        if (absolute && to == path) /* "/." */
+                *to++ = '/';
         *to = '\0';
 }
 

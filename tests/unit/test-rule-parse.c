@@ -53,6 +53,8 @@ static const struct {
         {"unix://run/.//x=deny", "unix:/run/x=deny"},
         {"unix:/run//*=deny", "unix:/run/*=deny"},
         {"unix:/run/./.*=deny", "unix:/run/.*=deny"},
+        {"unix:/.=deny", "unix:/=deny"},
+        {"unix:/././/=deny", "unix:/=deny"},
         {"unix:/run/.x/..y=deny", "unix:/run/.x/..y=deny"},
         {"unix:@name=deny", "unix:@name=deny"},
         {"unix:@//x=deny", "unix:@//x=deny"},
