@@ -135,8 +135,10 @@ static int take_rest(const char **at, const char *word, const char *text, size_t
         *ret_message = check_program(command->program);
         if (*ret_message)
                 return -EINVAL;
-        /* As an argument, the path is expanded, which it was not before (systemd.service(5)). */
+        /* As an argument, the path is expanded, which it was not before (systemd.service(5)), and ";" would
+         * be the end. */
         if (length > n_prefixes && memcmp(text, word, n_prefixes) == 0 &&
+            strcmp(command->program, ";") != 0 &&
             !(command->expands_dollar && strchr(command->program, '$'))) {
                 command->program_text = strndup(text + n_prefixes, length - n_prefixes);
                 if (!command->program_text)

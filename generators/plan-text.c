@@ -15,13 +15,13 @@ struct options {
         size_t n;
 };
 
-/* A setting can have this path: one that is not UTF-8 would make systemd refuse the unit, a backslash at the
- * end would continue the line. */
-static bool is_writable(const char *path) {
-        for (const char *at = path; *at != '\0'; at++)
+/* A setting can have this value: one that is not UTF-8 would make systemd refuse the unit, a backslash at
+ * the end would continue the line. */
+static bool is_writable(const char *value) {
+        for (const char *at = value; *at != '\0'; at++)
                 if ((unsigned char) *at < ' ' || *at == '\\')
                         return false;
-        return utf8_is_valid(path);
+        return utf8_is_valid(value);
 }
 
 /* A file's name may hold anything. */
@@ -116,14 +116,18 @@ static void write_syslog_identifier(FILE *out, const struct planning *planning) 
         bool certain;
         char *expanded;
 
-        if (planning->service->keys[SERVICE_SYSLOG_IDENTIFIER].value)
+        if (planning->service->keys[SERVICE_SYSLOG_IDENTIFIER].value || !is_writable(name))
                 return;
         expanded = specifiers_try(name, planning->service->name, &certain);
         if (expanded && strchr(expanded, '/')) { /* a specifier has brought it */
-                fputs("SyslogIdentifier=", out);
-                for (const char *at = strrchr(expanded, '/') + 1; *at != '\0'; at++)
-                        fputs(*at == '%' ? "%%" : (char[]){*at, '\0'}, out);
-                fputc('\n', out);
+                const char *last = strrchr(expanded, '/') + 1;
+
+                if (is_writable(last)) {
+                        fputs("SyslogIdentifier=", out);
+                        for (const char *at = last; *at != '\0'; at++)
+                                fputs(*at == '%' ? "%%" : (char[]){*at, '\0'}, out);
+                        fputc('\n', out);
+                }
         } else
                 fprintf(out, "SyslogIdentifier=%s\n", name);
         free(expanded);

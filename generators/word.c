@@ -119,7 +119,7 @@ int word_take(const char **at, char **ret_word, const char **ret_text, size_t *r
 
 /* Nothing in it means anything to systemd, besides "$" and "%". */
 static bool is_plain(const char *word) {
-        if (word[0] == '\0' || strcmp(word, ";") == 0)
+        if (word[0] == '\0' || strcmp(word, ";") == 0 || !utf8_is_valid(word))
                 return false;
         for (const char *at = word; *at != '\0'; at++)
                 if ((unsigned char) *at <= ' ' || *at == '\x7f' || strchr("\"'\\", *at))
@@ -128,14 +128,14 @@ static bool is_plain(const char *word) {
 }
 
 void word_write(FILE *out, const char *word, unsigned expanded) {
-        bool plain = is_plain(word);
+        bool plain = is_plain(word), text = utf8_is_valid(word); /* the line has to be */
 
         if (!plain)
                 fputc('"', out);
         for (const char *at = word; *at != '\0'; at++)
                 if (*at == '"' || *at == '\\')
                         fprintf(out, "\\%c", *at);
-                else if ((unsigned char) *at < ' ' || *at == '\x7f')
+                else if ((unsigned char) *at < ' ' || *at == '\x7f' || (!text && (*at & 0x80) != 0))
                         fprintf(out, "\\x%02x", (unsigned char) *at);
                 else if (*at == '$' && (expanded & WORD_DOLLAR_EXPANDED))
                         fputs("$$", out);
