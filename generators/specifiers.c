@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
 #include "unit-name.h"
 
 static int hex_digit(char c) {
@@ -70,26 +71,21 @@ static bool expand(FILE *out, char specifier, const char *unit) {
 
 char *specifiers_try(const char *text, const char *unit, bool *ret_certain) {
         char *expanded = NULL;
-        size_t size;
-        FILE *out = open_memstream(&expanded, &size);
+        struct text into;
         bool certain = true;
 
-        if (!out)
+        if (text_open(&into) < 0)
                 return NULL;
         for (; *text != '\0'; text++) {
                 if (text[0] != '%' || text[1] == '\0')
-                        fputc(*text, out);
+                        fputc(*text, into.out);
                 else if (*++text == '%')
-                        fputc('%', out);
-                else if (!expand(out, *text, unit)) {
-                        fputc('1', out);
+                        fputc('%', into.out);
+                else if (!expand(into.out, *text, unit)) {
+                        fputc('1', into.out);
                         certain = false;
                 }
         }
-        if (fclose(out) != 0) {
-                free(expanded);
-                return NULL;
-        }
         *ret_certain = certain;
-        return expanded;
+        return text_close(&into, &expanded) < 0 ? NULL : expanded;
 }

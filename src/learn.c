@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "log.h"
+#include "text.h"
 #include "util.h"
 
 /* A program that has bound nothing new for so long is up. */
@@ -153,15 +154,15 @@ void learning_read_owners(struct learning *learning) {
 int learning_print(struct learning *learning, struct learned *learned, const char *subject) {
         _cleanup_free_ char *text = NULL;
         const char *comment;
-        size_t size, n;
-        FILE *out = open_memstream(&text, &size);
+        struct text printed;
+        size_t n;
 
         learned->sockets = learning->observation.sockets;
         learned->n_sockets = learning->observation.n;
         learned->more = learning->observation.more;
         learned->running = !learning->ended && !learning->interrupted;
-        n = out ? learn_write(out, learned) : 0;
-        if (!out || fclose(out) != 0) {
+        n = text_open(&printed) < 0 ? 0 : learn_write(printed.out, learned);
+        if (text_close(&printed, &text) < 0) {
                 log_message(LOG_ERR, "out of memory");
                 return EXIT_NOT_ALLOWED;
         }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "text.h"
 #include "util.h"
 
 static void print_ports(FILE *out, const struct match *match, uint32_t highest) {
@@ -104,21 +105,14 @@ static void print_step(FILE *out, const struct step *step) {
 }
 
 int rule_print(const struct rule *rule, char **ret) {
-        char *text = NULL;
-        size_t size;
-        FILE *out = open_memstream(&text, &size);
+        struct text text;
 
-        if (!out)
-                return -ENOMEM;
-        print_match(out, &rule->match);
-        for (size_t i = 0; i < rule->n_steps; i++) {
-                fputc(i == 0 ? '=' : '|', out);
-                print_step(out, &rule->steps[i]);
+        if (text_open(&text) >= 0) {
+                print_match(text.out, &rule->match);
+                for (size_t i = 0; i < rule->n_steps; i++) {
+                        fputc(i == 0 ? '=' : '|', text.out);
+                        print_step(text.out, &rule->steps[i]);
+                }
         }
-        if (fclose(out) != 0) {
-                free(text);
-                return -ENOMEM;
-        }
-        *ret = text;
-        return 0;
+        return text_close(&text, ret);
 }
