@@ -3,9 +3,7 @@
 
 /* What differs between versions of systemd in its groups of system calls. */
 
-#include <stdbool.h>
-
 /* Whether this machine's systemd has the group "@sandbox" (seccomp and Landlock calls), which then is part
  * of
- * "@default" and so of every allow-list. True where its library is not found. */
-bool manager_has_sandbox_group(void);
+ * "@default" and so of every allow-list; or -ENOMEM. True where its library is not found. */
+int manager_has_sandbox_group(void);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "specifiers.h"
+#include "text.h"
 #include "utf8.h"
 #include "util.h"
 
@@ -111,15 +112,17 @@ static int make_options(const struct planning *planning, char *extra[static 4], 
 }
 
 /* The journal shows the base name of what is executed, which would be the helper's. */
-static void write_syslog_identifier(FILE *out, const struct planning *planning) {
+static int write_syslog_identifier(FILE *out, const struct planning *planning) {
         const char *name = exec_command_base_name(&planning->commands[0]);
         bool certain;
         char *expanded;
 
         if (planning->service->keys[SERVICE_SYSLOG_IDENTIFIER].value || !is_writable(name))
-                return;
+                return 0;
         expanded = specifiers_try(name, planning->service->name, &certain);
-        if (expanded && strchr(expanded, '/')) { /* a specifier has brought it */
+        if (!expanded)
+                return -ENOMEM;
+        if (strchr(expanded, '/')) { /* a specifier has brought it */
                 const char *last = strrchr(expanded, '/') + 1;
 
                 if (is_writable(last)) {
@@ -131,6 +134,7 @@ static void write_syslog_identifier(FILE *out, const struct planning *planning) 
         } else
                 fprintf(out, "SyslogIdentifier=%s\n", name);
         free(expanded);
+        return 0;
 }
 
 static void write_notification(FILE *out, const struct planning *planning) {
@@ -165,11 +169,15 @@ static void write_wait(FILE *out, const struct planning *planning) {
 int plan_write_dropin(const struct planning *planning, struct plan *plan) {
         char *extra[4] = {};
         struct options options = {};
-        size_t size, n_sockets = plan->sockets[0] ? (plan->sockets[1] ? 2 : 1) : 0;
-        FILE *out = open_memstream(&plan->dropin, &size);
-        int r = out ? make_options(planning, extra, &options) : -ENOMEM;
+        size_t n_sockets = plan->sockets[0] ? (plan->sockets[1] ? 2 : 1) : 0;
+        struct text text;
+        int r = text_open(&text);
 
+        if (r >= 0)
+                r = make_options(planning, extra, &options);
         if (r >= 0) {
+                FILE *out = text.out;
+
                 write_header(out, planning->service);
                 if (n_sockets > 0)
                         fputs("[Unit]\n", out);
@@ -187,7 +195,7 @@ int plan_write_dropin(const struct planning *planning, struct plan *plan) {
                                            true);
                 }
                 fputc('\n', out);
-                write_syslog_identifier(out, planning);
+                r = write_syslog_identifier(out, planning);
                 write_notification(out, planning);
                 /* systemd-sysv-generator knows no main process, and says yes: the service would stay active
                  * when its daemon has died, and clients would wait for ever. */
@@ -197,7 +205,7 @@ int plan_write_dropin(const struct planning *planning, struct plan *plan) {
                 write_wait(out, planning);
                 fputs(planning->amendments.settings, out);
         }
-        if (out && fclose(out) != 0)
+        if (text_close(&text, &plan->dropin) < 0)
                 r = -ENOMEM;
         free(options.words);
         for (size_t i = 0; i < ELEMENTSOF(extra); i++)
@@ -213,11 +221,12 @@ int plan_write_socket(const struct planning *planning, bool second, const char *
                          {FORCE_BIND_SOCKET_GROUP, "SocketGroup"},
                          {FORCE_BIND_SOCKET_MODE, "SocketMode"}};
         const struct service *service = planning->service;
-        size_t size;
-        FILE *out = open_memstream(ret, &size);
+        struct text text;
+        FILE *out;
 
-        if (!out)
+        if (text_open(&text) < 0)
                 return -ENOMEM;
+        out = text.out;
         write_header(out, service);
         fputs("[Unit]\nDescription=Sockets of ", out);
         write_unit_name(out, service->name);
@@ -238,5 +247,5 @@ int plan_write_socket(const struct planning *planning, bool second, const char *
                 write_unit_name(out, service->name);
                 fputc('\n', out);
         }
-        return fclose(out) == 0 ? 0 : -ENOMEM;
+        return text_close(&text, ret);
 }

@@ -84,7 +84,11 @@ static int read_rules(struct planning *planning) {
 
 static int read_listen(struct planning *planning) {
         const struct setting_list *listen = &planning->service->listen;
+        int ipv4 = sandbox_allows_family(planning->service, "AF_INET"),
+            ipv6 = sandbox_allows_family(planning->service, "AF_INET6");
 
+        if (ipv4 < 0 || ipv6 < 0)
+                return -ENOMEM;
         planning->listen = calloc(listen->n + 1, sizeof(*planning->listen));
         if (!planning->listen)
                 return -ENOMEM;
@@ -100,8 +104,7 @@ static int read_listen(struct planning *planning) {
                 if (message && certain)
                         return refuse(planning, &listen->settings[i], "Listen=%s: %s",
                                       listen->settings[i].value, message);
-                if (planning->listen[i].ip && !sandbox_allows_family(planning->service, "AF_INET") &&
-                    !sandbox_allows_family(planning->service, "AF_INET6"))
+                if (planning->listen[i].ip && !ipv4 && !ipv6)
                         return refuse(
                                 planning, &listen->settings[i],
                                 "Listen=%s: RestrictAddressFamilies= does not let the program make the "

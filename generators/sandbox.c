@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "manager-groups.h"
+#include "text.h"
 #include "util.h"
 #include "word.h"
 
@@ -48,8 +49,9 @@ static int any_word(const struct setting *setting, bool (*matches)(const char *w
         const char *at = setting->value + is_inverted(setting), *text;
         size_t length;
         char *word;
+        int r;
 
-        while (word_take(&at, &word, &text, &length) > 0) {
+        while ((r = word_take(&at, &word, &text, &length)) > 0) {
                 bool found;
 
                 word[strcspn(word, ":")] = '\0';
@@ -58,18 +60,23 @@ static int any_word(const struct setting *setting, bool (*matches)(const char *w
                 if (found)
                         return 1;
         }
-        return 0;
+        return r == -ENOMEM ? r : 0;
 }
 
 /* Whether the list, an allow-list unless its first setting begins with "~", lets through what matches() says
- * is meant. by_default: an allow-list does, unless it says otherwise. */
-static bool list_allows(const struct setting_list *list, bool by_default,
-                        bool (*matches)(const char *word, const void *argument), const void *argument) {
+ * is meant; or -ENOMEM. by_default: an allow-list does, unless it says otherwise. */
+static int list_allows(const struct setting_list *list, bool by_default,
+                       bool (*matches)(const char *word, const void *argument), const void *argument) {
         bool allowed = list->n == 0 || is_inverted(&list->settings[0]) || by_default;
 
-        for (size_t i = 0; i < list->n; i++)
-                if (any_word(&list->settings[i], matches, argument) > 0)
+        for (size_t i = 0; i < list->n; i++) {
+                int r = any_word(&list->settings[i], matches, argument);
+
+                if (r < 0)
+                        return r;
+                if (r > 0)
                         allowed = !is_inverted(&list->settings[i]);
+        }
         return allowed;
 }
 
@@ -91,19 +98,23 @@ static bool means_call(const char *word, const void *argument) {
 /* --- amendments --- */
 
 /* Of an allow-list, "@default" is part in any case, and of that, "@sandbox" in newer versions. */
-static void amend_calls(const struct service *service, bool strict, FILE *settings, FILE *closed) {
+static int amend_calls(const struct service *service, bool strict, FILE *settings, FILE *closed) {
         const struct setting_list *filter = &service->lists[LIST_SYSTEM_CALL_FILTER];
         const char *error = service->keys[SERVICE_SYSTEM_CALL_ERROR].value, *separator = "";
         bool allow_list = filter->n > 0 && !is_inverted(&filter->settings[0]), some = false;
+        int has_sandbox_group = filter->n > 0 ? manager_has_sandbox_group() : 0;
 
+        if (has_sandbox_group < 0)
+                return has_sandbox_group;
         for (size_t i = 0; i < ELEMENTSOF(needed_calls) && filter->n > 0; i++) {
-                bool is_default =
-                        strcmp(needed_calls[i].groups[0], "@sandbox") == 0 && manager_has_sandbox_group();
-                bool allowed = list_allows(filter, is_default, means_call, &i);
+                bool is_default = strcmp(needed_calls[i].groups[0], "@sandbox") == 0 && has_sandbox_group;
+                int allowed = list_allows(filter, is_default, means_call, &i);
 
                 if (needed_calls[i].strict_only && !strict)
                         continue;
 
+                if (allowed < 0)
+                        return allowed;
                 /* In an allow-list all are named: a group may not have the call in this version. */
                 if (allowed && !allow_list)
                         continue;
@@ -118,17 +129,20 @@ static void amend_calls(const struct service *service, bool strict, FILE *settin
                 fputc('\n', settings);
         if (separator[0] != '\0' && error && strcmp(error, "kill") != 0)
                 fprintf(closed, ":%s", error);
+        return 0;
 }
 
-/* Whether the bounding set has this capability. An empty value takes all, "~" alone gives all, and a list
- * stands in the place of all that there was before the first (systemd.exec(5)). */
-static bool has_capability(const struct setting_list *set, const char *capability) {
+/* Whether the bounding set has this capability; or -ENOMEM. An empty value takes all, "~" alone gives all,
+ * and a list stands in the place of all that there was before the first (systemd.exec(5)). */
+static int has_capability(const struct setting_list *set, const char *capability) {
         bool has = true, is_full = true;
 
         for (size_t i = 0; i < set->n; i++) {
-                bool listed = any_word(&set->settings[i], is_same_word, capability) > 0;
+                int listed = any_word(&set->settings[i], is_same_word, capability);
                 bool inverted = is_inverted(&set->settings[i]);
 
+                if (listed < 0)
+                        return listed;
                 if (inverted && set->settings[i].value[1] == '\0')
                         has = is_full = true;
                 else {
@@ -141,26 +155,30 @@ static bool has_capability(const struct setting_list *set, const char *capabilit
 
 /* A service that starts as root may change its user and bind then. The supervisor can look into it all the
  * same with CAP_SYS_PTRACE, which the target loses again, for which it takes CAP_SETPCAP. */
-static void amend_capabilities(const struct service *service, bool keeps_root, FILE *settings,
-                               struct amendments *amendments) {
+static int amend_capabilities(const struct service *service, bool keeps_root, FILE *settings,
+                              struct amendments *amendments) {
         const struct setting_list *set = &service->lists[LIST_CAPABILITIES];
         const char *user = service->keys[SERVICE_USER].value,
                    *dynamic = service->keys[SERVICE_DYNAMIC_USER].value;
         bool has_user = (user && strcmp(user, "root") != 0 && strcmp(user, "0") != 0) ||
                         (dynamic && parse_boolean(dynamic) > 0);
+        int sees = has_capability(set, "CAP_SYS_PTRACE"), drops = has_capability(set, "CAP_SETPCAP");
 
-        if ((has_user && !keeps_root) || has_capability(set, "CAP_SYS_PTRACE"))
-                return;
-        if (has_capability(set, "CAP_SETPCAP")) {
+        if (sees < 0 || drops < 0)
+                return -ENOMEM;
+        if ((has_user && !keeps_root) || sees)
+                return 0;
+        if (drops) {
                 fputs("CapabilityBoundingSet=CAP_SYS_PTRACE\n", settings);
                 amendments->close_capabilities = "CAP_SYS_PTRACE";
         } else {
                 fputs("CapabilityBoundingSet=CAP_SYS_PTRACE CAP_SETPCAP\n", settings);
                 amendments->close_capabilities = "CAP_SYS_PTRACE,CAP_SETPCAP";
         }
+        return 0;
 }
 
-bool sandbox_allows_family(const struct service *service, const char *family) {
+int sandbox_allows_family(const struct service *service, const char *family) {
         const struct setting_list *families = &service->lists[LIST_ADDRESS_FAMILIES];
 
         return list_allows(families, false, is_same_word, family);
@@ -180,21 +198,25 @@ static bool hides(const char *word, const void *helper) {
                 ((const char *) helper)[length] == '\0');
 }
 
-static bool is_hidden(const struct setting_list *list, const char *helper) {
-        for (size_t i = 0; i < list->n; i++)
-                if (any_word(&list->settings[i], hides, helper) > 0)
-                        return true;
-        return false;
+static int is_hidden(const struct setting_list *list, const char *helper) {
+        int r = 0;
+
+        for (size_t i = 0; i < list->n && r == 0; i++)
+                r = any_word(&list->settings[i], hides, helper);
+        return r;
 }
 
 /* Returns why the helper cannot be found by the service, NULL if it can. */
 static const char *check_paths(const struct service *service, const char *helper) {
         const char *root = service->keys[SERVICE_ROOT_DIRECTORY].value;
         _cleanup_free_ char *path = NULL;
+        int hidden = is_hidden(&service->lists[LIST_INACCESSIBLE_PATHS], helper);
 
+        if (hidden < 0)
+                return "out of memory";
         if (service->keys[SERVICE_ROOT_IMAGE].value)
                 return "the service has RootImage=, into which the generator cannot look for the helper";
-        if (is_hidden(&service->lists[LIST_INACCESSIBLE_PATHS], helper))
+        if (hidden)
                 return "the service has InaccessiblePaths=, which hide the helper";
         if (!root || root[strspn(root, "/")] == '\0')
                 return NULL;
@@ -205,31 +227,47 @@ static const char *check_paths(const struct service *service, const char *helper
                        : "the service has RootDirectory=, and force-bind is not installed below it";
 }
 
+/* Returns 0 or -ENOMEM. */
+static int amend(const struct service *service, const char *helper, bool notifies, bool keeps_root,
+                 bool strict, FILE *settings, FILE *calls, struct amendments *amendments) {
+        int reaches_manager = sandbox_allows_family(service, "AF_UNIX");
+        int hidden = is_hidden(&service->lists[LIST_TEMPORARY_FILE_SYSTEM], helper);
+
+        if (reaches_manager < 0 || hidden < 0 || amend_calls(service, strict, settings, calls) < 0 ||
+            amend_capabilities(service, keeps_root, settings, amendments) < 0)
+                return -ENOMEM;
+        if (notifies && !reaches_manager) {
+                fputs("RestrictAddressFamilies=AF_UNIX\n", settings);
+                amendments->close_families = "AF_UNIX";
+        }
+        if (service->lists[LIST_NO_EXEC_PATHS].n > 0)
+                fprintf(settings, "ExecPaths=%s\n", helper);
+        if (hidden)
+                fprintf(settings, "BindReadOnlyPaths=%s\n", helper);
+        return 0;
+}
+
 int sandbox_amend(const struct service *service, const char *helper, bool notifies, bool keeps_root,
                   bool strict, struct amendments *ret, const char **ret_message) {
         struct amendments amendments = {};
-        size_t settings_size, calls_size;
-        FILE *settings, *calls;
+        struct text settings, calls;
+        int r;
 
         *ret_message = check_paths(service, helper);
         if (*ret_message)
                 return -EINVAL;
 
-        settings = open_memstream(&amendments.settings, &settings_size);
-        calls = open_memstream(&amendments.close_calls, &calls_size);
-        if (settings && calls) {
-                amend_calls(service, strict, settings, calls);
-                amend_capabilities(service, keeps_root, settings, &amendments);
-                if (notifies && !sandbox_allows_family(service, "AF_UNIX")) {
-                        fputs("RestrictAddressFamilies=AF_UNIX\n", settings);
-                        amendments.close_families = "AF_UNIX";
-                }
-                if (service->lists[LIST_NO_EXEC_PATHS].n > 0)
-                        fprintf(settings, "ExecPaths=%s\n", helper);
-                if (is_hidden(&service->lists[LIST_TEMPORARY_FILE_SYSTEM], helper))
-                        fprintf(settings, "BindReadOnlyPaths=%s\n", helper);
-        }
-        if (!settings || fclose(settings) != 0 || !calls || fclose(calls) != 0) {
+        r = text_open(&settings);
+        if (text_open(&calls) < 0)
+                r = -ENOMEM;
+        if (r >= 0)
+                r = amend(service, helper, notifies, keeps_root, strict, settings.out, calls.out,
+                          &amendments);
+        if (text_close(&settings, &amendments.settings) < 0)
+                r = -ENOMEM;
+        if (text_close(&calls, &amendments.close_calls) < 0)
+                r = -ENOMEM;
+        if (r < 0) {
                 amendments_free(&amendments);
                 return -ENOMEM;
         }

@@ -21,6 +21,6 @@ struct amendments {
  * it wants a Landlock domain for the program. */
 int sandbox_amend(const struct service *service, const char *helper, bool notifies, bool keeps_root,
                   bool strict, struct amendments *ret, const char **ret_message);
-/* Whether the service may make sockets of this family, "AF_INET" */
-bool sandbox_allows_family(const struct service *service, const char *family);
+/* Whether the service may make sockets of this family, "AF_INET"; or -ENOMEM */
+int sandbox_allows_family(const struct service *service, const char *family);
 void amendments_free(struct amendments *amendments);

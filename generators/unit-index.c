@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "unit-index.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "directory.h"
 #include "unit-name.h"
 #include "util.h"
 
@@ -37,9 +37,12 @@ static int read_rest(int fd, struct unit_file *file, size_t room) {
                         file->text = text;
                 }
                 n = read(fd, file->text + file->length, room - file->length);
-                if (n > 0)
-                        file->length += (size_t) n;
-                if (file->length < room) /* the end, of a regular file, or an error */
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return shortage(errno);
+                file->length += (size_t) n;
+                if (file->length < room) /* the end, of a regular file */
                         return 0;
         }
 }
@@ -53,9 +56,9 @@ static int read_text(int directory_fd, const char *name, bool is_regular, struct
 
         file->read = true;
         file->length = 0;
-        if (fd < 0)
-                return 0;
-        if (!is_regular && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+        if (fd < 0 || (!is_regular && fstat(fd, &st) < 0))
+                return shortage(errno);
+        if (!is_regular && !S_ISREG(st.st_mode)) {
                 file->empty = true;
                 return 0;
         }
@@ -134,22 +137,28 @@ static bool is_unit_name(const char *name) {
                unit_name_kind(name, ".socket") != UNIT_NAME_INVALID;
 }
 
-/* The last component of a path that lies directly below a directory of the search path, NULL if it does not.
- */
-static const char *name_in_search_path(const struct search_path *path, const char *target) {
+/* The last component of a path that lies directly below a directory of the search path; *ret is NULL if it
+ * does not. Returns 0 or -ENOMEM. */
+static int name_in_search_path(const struct search_path *path, const char *target, const char **ret) {
+        *ret = NULL;
         for (size_t i = 0; i < path->n; i++) {
                 char resolved[PATH_MAX];
                 size_t length = strlen(path->directories[i]);
 
-                if (strncmp(target, path->directories[i], length) == 0 && target[length] == '/')
-                        return strrchr(target, '/') + 1;
-                if (!realpath(path->directories[i], resolved))
-                        continue;
-                length = strlen(resolved);
-                if (strncmp(target, resolved, length) == 0 && target[length] == '/')
-                        return strrchr(target, '/') + 1;
+                if (strncmp(target, path->directories[i], length) != 0 || target[length] != '/') {
+                        if (!realpath(path->directories[i], resolved)) {
+                                if (shortage(errno) < 0)
+                                        return -ENOMEM;
+                                continue;
+                        }
+                        length = strlen(resolved);
+                        if (strncmp(target, resolved, length) != 0 || target[length] != '/')
+                                continue;
+                }
+                *ret = strrchr(target, '/') + 1;
+                return 0;
         }
-        return NULL;
+        return 0;
 }
 
 /* Takes "." and ".." out of an absolute path, by its text. */
@@ -175,7 +184,7 @@ static void simplify(char *path) {
 }
 
 /* What a link to a unit means: another name for the unit it leads to, or a unit file outside of the search
- * path. Returns 1: an alias; 0: a file; or -EINVAL: a link that systemd ignores. */
+ * path. Returns 1: an alias; 0: a file; -EINVAL: a link that systemd ignores; or -ENOMEM. */
 static int resolve_link(const struct search_path *path, int directory_fd, const char *directory,
                         const char *name, char **ret_alias_of) {
         char link[PATH_MAX], target[PATH_MAX * 2];
@@ -184,12 +193,13 @@ static int resolve_link(const struct search_path *path, int directory_fd, const 
         ssize_t n = readlinkat(directory_fd, name, link, sizeof(link) - 1);
 
         if (n < 0)
-                return -EINVAL;
+                return shortage(errno) < 0 ? -ENOMEM : -EINVAL;
         link[n] = '\0';
         (void) snprintf(target, sizeof(target), "%s%s%s", link[0] == '/' ? "" : directory,
                         link[0] == '/' ? "" : "/", link);
         simplify(target);
-        alias = name_in_search_path(path, target);
+        if (name_in_search_path(path, target, &alias) < 0)
+                return -ENOMEM;
         if (!alias)
                 return 0;
 
@@ -248,21 +258,12 @@ static bool has_suffix(const char *name, const char *suffix) {
         return length > suffix_length && strcmp(name + length - suffix_length, suffix) == 0;
 }
 
-static DIR *open_directory(int directory_fd, const char *name) {
-        int fd = openat(directory_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
-        DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-
-        if (!directory)
-                close_fd(&fd);
-        return directory;
-}
-
 static int read_dropins(struct dropin_directory *directory, DIR *stream) {
         const struct dirent *de;
+        int r;
 
-        while ((de = readdir(stream))) {
+        while ((r = directory_next(stream, &de)) > 0) {
                 struct dropin_entry *entries, entry = {};
-                int r;
 
                 if (de->d_name[0] == '.' || !has_suffix(de->d_name, ".conf"))
                         continue;
@@ -279,21 +280,21 @@ static int read_dropins(struct dropin_directory *directory, DIR *stream) {
                 if (r < 0)
                         return r;
         }
-        return 0;
+        return r;
 }
 
 static int add_directory(struct unit_index *index, size_t rank, int directory_fd, const char *name) {
         struct dropin_directory *directories, *directory;
-        DIR *stream;
+        _cleanup_(close_directory) DIR *stream = NULL;
         int r;
 
         directories = grow(index->directories, index->n_directories, sizeof(*directories));
         if (!directories)
                 return -ENOMEM;
         index->directories = directories;
-        stream = open_directory(directory_fd, name);
+        r = directory_open(directory_fd, name, &stream);
         if (!stream)
-                return 0;
+                return r;
 
         directory = &index->directories[index->n_directories++];
         *directory = (struct dropin_directory){.rank = rank};
@@ -301,34 +302,28 @@ static int add_directory(struct unit_index *index, size_t rank, int directory_fd
         directory->name = strndup(name, strlen(name) - strlen(".d"));
         if (!directory->name ||
             format_text(&directory->path, "%s/%s", index->path->directories[rank], name) < 0)
-                r = -ENOMEM;
-        else
-                r = read_dropins(directory, stream);
-        (void) closedir(stream);
-        return r;
+                return -ENOMEM;
+        return read_dropins(directory, stream);
 }
 
 static int add_wanted(struct unit_index *index, int directory_fd, const char *name) {
-        DIR *stream = open_directory(directory_fd, name);
+        _cleanup_(close_directory) DIR *stream = NULL;
         const struct dirent *de;
-        int r = 0;
+        int r = directory_open(directory_fd, name, &stream);
 
-        while (stream && r >= 0 && (de = readdir(stream))) {
+        while (stream && (r = directory_next(stream, &de)) > 0) {
                 char **wanted;
 
                 if (!is_unit_name(de->d_name))
                         continue;
                 wanted = grow(index->wanted, index->n_wanted, sizeof(*wanted));
-                if (!wanted) {
-                        r = -ENOMEM;
-                        break;
-                }
+                if (!wanted)
+                        return -ENOMEM;
                 index->wanted = wanted;
                 index->wanted[index->n_wanted] = strdup(de->d_name);
-                r = index->wanted[index->n_wanted++] ? 0 : -ENOMEM;
+                if (!index->wanted[index->n_wanted++])
+                        return -ENOMEM;
         }
-        if (stream)
-                (void) closedir(stream);
         return r;
 }
 
@@ -353,7 +348,7 @@ static int add_entry(struct unit_index *index, size_t rank, DIR *stream, const s
                 struct stat st;
 
                 if (fstatat(dirfd(stream), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                        return 0;
+                        return shortage(errno);
                 type = S_ISREG(st.st_mode)   ? DT_REG
                        : S_ISLNK(st.st_mode) ? DT_LNK
                        : S_ISDIR(st.st_mode) ? DT_DIR
@@ -394,13 +389,12 @@ int unit_index_read(const struct search_path *path, struct unit_index *ret) {
         int r = 0;
 
         for (size_t rank = 0; rank < path->n && r >= 0; rank++) {
-                DIR *stream = open_directory(AT_FDCWD, path->directories[rank]);
+                _cleanup_(close_directory) DIR *stream = NULL;
                 const struct dirent *de;
 
-                while (stream && r >= 0 && (de = readdir(stream)))
+                r = directory_open(AT_FDCWD, path->directories[rank], &stream);
+                while (stream && r >= 0 && (r = directory_next(stream, &de)) > 0)
                         r = add_entry(&index, rank, stream, de);
-                if (stream)
-                        (void) closedir(stream);
         }
         if (r >= 0 && index.n_units > 0) {
                 qsort(index.units, index.n_units, sizeof(*index.units), compare_units);

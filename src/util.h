@@ -37,6 +37,11 @@ static inline void free_pointer(void *pointer) {
         free(*(void **) pointer);
 }
 
+/* The error tells of what we lack at the moment, and nothing of what was asked for: -ENOMEM then, else 0. */
+static inline int shortage(int error) {
+        return error == ENOMEM || error == EMFILE || error == ENFILE ? -ENOMEM : 0;
+}
+
 #define _cleanup_(function) __attribute__((cleanup(function)))
 #define _cleanup_close_ _cleanup_(close_fd)
 #define _cleanup_free_ _cleanup_(free_pointer)
