@@ -2,6 +2,7 @@
 #include "filter.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/net.h>
 #include <linux/seccomp.h>
@@ -12,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "filter-run.h"
 #include "util.h"
 
 /* Linux 5.19; older headers lack it */
@@ -212,6 +214,67 @@ static int export_program(scmp_filter_ctx filter, struct sock_filter *instructio
         return 0;
 }
 
+/* --- without memory, libseccomp (2.5.4) leaves out parts of a filter, and says nothing: so it is tried ---
+ */
+
+/* The number that an architecture has for a call; negative: it has none. Without memory, one that no filter
+ * answers. */
+static int resolve(uint32_t architecture, int call) {
+        _cleanup_free_ char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, call);
+
+        return name ? seccomp_syscall_resolve_name_arch(architecture, name) : INT_MAX;
+}
+
+static bool answers(const struct sock_fprog *program, uint32_t architecture, int number, unsigned argument,
+                    uint64_t value, uint32_t wanted) {
+        struct seccomp_data data = {.nr = number, .arch = architecture};
+
+        /* x32 has the architecture of x86-64, and a bit in its numbers. */
+        if (architecture == SCMP_ARCH_X32)
+                data.arch = SCMP_ARCH_X86_64;
+        data.args[argument] = value;
+        return number < 0 || filter_run(program->filter, program->len, &data) == wanted;
+}
+
+static bool traps_all(const struct sock_fprog *program, uint32_t architecture, unsigned traps,
+                      const struct trapped_call *calls, size_t n_calls) {
+        for (size_t i = 0; i < n_calls; i++)
+                if ((calls[i].traps & traps) != 0 &&
+                    !answers(program, architecture, resolve(architecture, calls[i].number),
+                             calls[i].argument, calls[i].value, SECCOMP_RET_USER_NOTIF))
+                        return false;
+        return true;
+}
+
+static bool closes_all(const struct sock_fprog *program, uint32_t architecture,
+                       const struct closing *closing) {
+        uint32_t action = closing->error > 0 ? SECCOMP_RET_ERRNO | (uint32_t) closing->error
+                                             : SECCOMP_RET_KILL_PROCESS;
+
+        for (size_t i = 0; i < closing->n_calls; i++)
+                if (!answers(program, architecture, resolve(architecture, closing->calls[i]), 0, 0, action))
+                        return false;
+        for (size_t i = 0; i < closing->n_families; i++)
+                if (!answers(program, architecture, resolve(architecture, SCMP_SYS(socket)), 0,
+                             (uint64_t) closing->families[i], SECCOMP_RET_ERRNO | EAFNOSUPPORT))
+                        return false;
+        return true;
+}
+
+static bool does_all(const struct sock_fprog *program, unsigned traps, const struct closing *closing) {
+        for (size_t i = 0; i <= ELEMENTSOF(foreign_architectures); i++) {
+                uint32_t architecture = i == 0 ? seccomp_arch_native() : foreign_architectures[i - 1];
+
+                if (!traps_all(program, architecture, traps, trapped_calls, ELEMENTSOF(trapped_calls)) ||
+                    (architecture == SCMP_ARCH_X86 &&
+                     !traps_all(program, architecture, traps, trapped_socketcalls,
+                                ELEMENTSOF(trapped_socketcalls))) ||
+                    !closes_all(program, architecture, closing))
+                        return false;
+        }
+        return true;
+}
+
 /* Newer flags first; a kernel that does not know one says EINVAL. */
 int filter_install_program(struct sock_fprog *program, unsigned listener_flag) {
         static const unsigned flags[] = {
@@ -266,6 +329,8 @@ int filter_install(unsigned traps, const struct closing *closing, int *ret_liste
         if (r < 0)
                 return r;
         program.len = (unsigned short) n;
+        if (!does_all(&program, traps, closing))
+                return -ENOMEM;
 
         r = filter_install_program(&program, listener_flag);
         if (r == -EACCES) { /* "must have CAP_SYS_ADMIN or no_new_privs", seccomp(2) */
