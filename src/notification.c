@@ -36,8 +36,18 @@ int listener_receive(int listener, struct seccomp_notif *ret) {
         return 0;
 }
 
+/* A signal (a frozen control group, a debugger) may interrupt what the kernel does not begin anew. */
+static int request(int listener, unsigned long number, void *argument) {
+        int r;
+
+        do
+                r = ioctl(listener, number, argument);
+        while (r < 0 && errno == EINTR);
+        return r < 0 ? -errno : 0;
+}
+
 static int send_response(int listener, struct seccomp_notif_resp *response) {
-        return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, response) < 0 ? -errno : 0;
+        return request(listener, SECCOMP_IOCTL_NOTIF_SEND, response);
 }
 
 int listener_answer(int listener, uint64_t id, int error) {
@@ -53,7 +63,7 @@ int listener_continue(int listener, uint64_t id) {
 }
 
 bool listener_call_waits(int listener, uint64_t id) {
-        return ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+        return request(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
 bool listener_can_set_fd(int listener) {
@@ -71,7 +81,7 @@ int listener_set_fd(int listener, uint64_t id, int fd, int target_fd, bool close
                 .newfd_flags = close_on_exec ? O_CLOEXEC : 0,
         };
 
-        return ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd) < 0 ? -errno : 0;
+        return request(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd);
 }
 
 int listener_answer_fd(int listener, uint64_t id, int fd, bool close_on_exec) {

@@ -304,8 +304,13 @@ int options_parse(int argc, char **argv, struct options *ret) {
         options.argv = argv + optind;
         if (r > 0 && check(&options) < 0)
                 r = -EINVAL;
-        if (r > 0 && resolve_rules(&options) < 0)
-                r = -EINVAL;
+        if (r > 0) {
+                int resolved = resolve_rules(&options);
+
+                r = resolved < 0 ? resolved : r;
+        }
+        if (r == -ENOMEM)
+                log_message(LOG_ERR, "out of memory");
         if (r <= 0)
                 options_free(&options);
         else

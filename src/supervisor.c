@@ -98,14 +98,15 @@ static int compare_ints(const void *a, const void *b) {
         return *(const int *) a - *(const int *) b;
 }
 
-/* Closes what the target has open and we do not need: somebody may wait for its end. */
-static void close_others(const struct supervisor *supervisor, int channel) {
+/* Closes what the target has open and we do not need: somebody may wait for its end; we do, for that of our
+ * own channel's other side. Returns 0 or -ENOMEM. */
+static int close_others(const struct supervisor *supervisor, int channel) {
         size_t n_passed = supervisor->policy->n_passed, n = 0;
         _cleanup_free_ int *kept = calloc(n_passed + 2, sizeof(*kept));
         unsigned first = STDERR_FILENO + 1;
 
         if (!kept)
-                return;
+                return -ENOMEM;
         kept[n++] = channel;
         if (supervisor->report > STDERR_FILENO)
                 kept[n++] = supervisor->report;
@@ -124,6 +125,7 @@ static void close_others(const struct supervisor *supervisor, int channel) {
                 if (i < n)
                         first = (unsigned) kept[i] + 1;
         }
+        return 0;
 }
 
 /* Keeps the number above those of standard input and output. */
@@ -142,7 +144,7 @@ static void move_passed_up(struct policy *policy) {
                 policy->passed[i].fd = move_up(policy->passed[i].fd);
 }
 
-static void detach(const struct supervisor *supervisor, int channel) {
+static int detach(const struct supervisor *supervisor, int channel) {
         struct rlimit limit;
         int null;
 
@@ -161,13 +163,15 @@ static void detach(const struct supervisor *supervisor, int channel) {
                 if (fcntl(STDERR_FILENO, F_GETFD) < 0)
                         (void) dup2(null, STDERR_FILENO);
         }
-        close_others(supervisor, channel);
+        if (close_others(supervisor, channel) < 0)
+                return -ENOMEM;
 
         /* Descriptors get the target's numbers for a moment, see replace.c. */
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
                 limit.rlim_cur = limit.rlim_max;
                 (void) setrlimit(RLIMIT_NOFILE, &limit);
         }
+        return 0;
 }
 
 /* --- what the service manager is told --- */
@@ -478,9 +482,9 @@ _Noreturn void supervisor_run(const struct supervisor *supervisor, int channel) 
         running->first_process_fd = -1;
         running->answerer.listener = -1;
         move_passed_up(supervisor->policy);
-        detach(supervisor, running->channel);
-
-        if (start(running, running->channel) >= 0) {
+        if (detach(supervisor, running->channel) < 0)
+                log_message(LOG_ERR, "out of memory");
+        else if (start(running, running->channel) >= 0) {
                 loop(running);
                 if (running->executed)
                         complain_about_unused(running);
