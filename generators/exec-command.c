@@ -93,12 +93,15 @@ static int take_arguments(const char **at, struct exec_command *command, const c
                         return r;
                 end = text + length;
         }
-        /* A lone backslash at the very end would continue the line where we write it. */
+        /* Where we write it, a lone backslash at the very end would continue the line, and a blank (behind
+         * one) be stripped. */
         open_backslash = false;
         for (const char *c = begin; c < end; c++)
                 open_backslash = !open_backslash && *c == '\\';
         return format_text(&command->arguments, "%.*s%s", (int) (end - begin), begin,
-                           open_backslash ? "\\" : "") < 0
+                           open_backslash                               ? "\\"
+                           : end > begin && strchr(WHITESPACE, end[-1]) ? "\"\""
+                                                                        : "") < 0
                        ? -ENOMEM
                        : 0;
 }
