@@ -70,10 +70,19 @@ static bool is_lone_semicolon(const char *at) {
         return at[0] == ';' && (at[1] == '\0' || strchr(WHITESPACE, at[1]));
 }
 
+/* At the end of a line, a lone backslash means itself; before anything else it would not. */
+static bool ends_in_open_backslash(const char *begin, const char *end) {
+        bool open_backslash = false;
+
+        for (; begin < end; begin++)
+                open_backslash = !open_backslash && *begin == '\\';
+        return open_backslash;
+}
+
 /* Takes the arguments up to the end, or to a lone ";", which it takes as well. */
 static int take_arguments(const char **at, struct exec_command *command, const char **ret_message) {
         const char *begin = *at, *end = begin;
-        bool ended = false, open_backslash;
+        bool ended = false;
 
         while (**at != '\0' && !ended) {
                 _cleanup_free_ char *word = NULL;
@@ -95,11 +104,8 @@ static int take_arguments(const char **at, struct exec_command *command, const c
         }
         /* Where we write it, a lone backslash at the very end would continue the line, and a blank (behind
          * one) be stripped. */
-        open_backslash = false;
-        for (const char *c = begin; c < end; c++)
-                open_backslash = !open_backslash && *c == '\\';
         return format_text(&command->arguments, "%.*s%s", (int) (end - begin), begin,
-                           open_backslash                               ? "\\"
+                           ends_in_open_backslash(begin, end)           ? "\\"
                            : end > begin && strchr(WHITESPACE, end[-1]) ? "\"\""
                                                                         : "") < 0
                        ? -ENOMEM
@@ -118,8 +124,8 @@ static int take_argv0(const char **at, struct exec_command *command, const char 
                 *ret_message = r == 0 ? "behind \"@\" there is no argv[0]" : "the quotes are unbalanced";
                 return -EINVAL;
         }
-        command->argv0_text = strndup(text, length);
-        return command->argv0_text ? 0 : -ENOMEM;
+        return format_text(&command->argv0_text, "%.*s%s", (int) length, text,
+                           ends_in_open_backslash(text, text + length) ? "\\" : "");
 }
 
 /* Takes a command whose first word has been read. */

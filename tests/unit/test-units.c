@@ -249,6 +249,7 @@ static void commands_stay_behind_the_helper(void **state) {
                 {"/bin/a ; ; /bin/b \\; \";\"", "/helper -o -- /bin/a\n/helper -o -- /bin/b \\; \";\""},
                 {"/bin/a end\\", "/helper -o -- /bin/a end\\\\"},
                 {"/bin/a \\  ; -relative/x", "/helper -o -- /bin/a \\ \"\""},
+                {"@/bin/a zero\\", "/helper -o --argv0=zero\\\\ -- /bin/a"},
                 {"name x", "/helper -o -- name x"},
                 {"-; x", "-/helper -o -- \";\" x"},
                 {"/b$\\xff\\xc3\\xa4", "/helper -o -- \"/b$$\\xff\\xc3\\xa4\""},
