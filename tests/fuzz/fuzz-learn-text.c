@@ -41,9 +41,12 @@ static void take_socket(struct input *input, struct observed_socket *ret) {
                         ret->asked.unix_length = (uint16_t) length;
                 for (size_t i = 0; i < length; i++)
                         to[i] = take_byte(input);
-                /* as address_from_sockaddr() gives it */
-                if (address_is_unix_path(&ret->asked))
+                /* as address_from_sockaddr() gives it, and made absolute */
+                if (address_is_unix_path(&ret->asked)) {
+                        if (!ret->path_too_long)
+                                ret->asked.unix_name[0] = '/';
                         ret->asked.unix_length = (uint16_t) strnlen(ret->asked.unix_name, length);
+                }
         }
 }
 
