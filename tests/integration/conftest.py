@@ -69,22 +69,28 @@ HEAD = """# Debian's daemons under force-bind
 
 Each with the unit file of its package and one drop-in (see [units](../../../units)), under a real systemd: started by
 its first client, restarted under load, killed with clients in its queue, stopped, started by its socket again, and
-without it. Made by `FORCE_BIND_WRITE_TABLE=1 tests/run -k stock_unit`; what is tried, and how to add a daemon, is said
-in [daemons.py](../daemons.py).
+without it. Made by `FORCE_BIND_DAEMONS=all FORCE_BIND_WRITE_TABLE=1 tests/run -k stock_unit`, for another release of
+Debian with its name in FORCE_BIND_DAEMONS_RELEASE; what is tried, and how to add a daemon, is said in
+[daemons.py](../daemons.py).
 """
 
 
 @pytest.fixture(scope="session")
 def table():
-    """Rows for the table of daemons."""
+    """For the table of daemons: its title, and its rows."""
     return TABLE
 
 
 def pytest_terminal_summary(terminalreporter):
     if not TABLE:
         return
+    title, *rows = TABLE
     lines = ["| daemon | version | Type= | sandbox settings met | result | to know |", "| --- | --- | --- | --- | --- | --- |"]
-    lines += ["| " + " | ".join(row) + " |" for row in TABLE]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
     terminalreporter.write_line("\n".join(["", *lines]))
     if os.environ.get("FORCE_BIND_WRITE_TABLE"):
-        (Path(__file__).parent / "daemons" / "README.md").write_text(HEAD + "\n" + "\n".join(lines) + "\n")
+        path = Path(__file__).parent / "daemons" / "README.md"
+        _, *sections = path.read_text().split("\n## ") if path.exists() else [HEAD]
+        tables = {section.partition("\n")[0]: section.partition("\n")[2].strip() for section in sections}
+        tables[title] = "\n".join(lines)
+        path.write_text(HEAD + "".join(f"\n## {title}\n\n{text}\n" for title, text in sorted(tables.items())))

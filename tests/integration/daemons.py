@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a daemon's package, as it comes, and one drop-in must do together. daemons/NAME.toml says which daemon; a Trial
+r"""What a daemon's package, as it comes, and one drop-in must do together. daemons/NAME.toml says which daemon; a Trial
 takes it through its life, first without us and then with us, and collects what does not hold.
 
 Keys of daemons/NAME.toml (bash commands are run in the machine):
-  packages   Debian packages; "12:NAME" only for that release
+  packages   Debian packages
   unit       the service (default NAME.service)
   drop_in    the drop-in's text, as far as it is not the example for this unit in units/
   learn      true: --learn says the same, and its text is what is tried
@@ -15,12 +15,17 @@ Keys of daemons/NAME.toml (bash commands are run in the machine):
   logs       log files of the daemon
   reload     false: its ExecReload= does not work without us either
   restarts   how many restarts under load (default 5)
-  also       sockets of its own besides those, as "tcp 127.0.0.1:953"; a Unix socket, and a client's port, need not be named
+  also       regular expressions for its sockets besides those, as 'tcp 127.0.0.1:\d+'; a Unix socket, and a client's port, need not be named
   patient    its first client is answered, but not yet served: it may ask again
   accepts    regular expressions for lines of its logs that are right although the daemon alone does not write them
   why        what deserves to be known; goes into the table
+  more       true: only tried with FORCE_BIND_DAEMONS=all
+  absent     releases of Debian that do not have it
+  release    what is called differently in other releases than bookworm: release.NAME is a table of texts, and of those that
+             take their places in the whole file
 """
 import json
+import os
 import re
 import subprocess
 import time
@@ -31,9 +36,10 @@ import harness
 import learning
 
 DATA = Path(__file__).parent / "daemons"
-NAMES = sorted(path.stem for path in DATA.glob("*.toml"))
+RELEASE = os.environ.get("FORCE_BIND_DAEMONS_RELEASE", "bookworm")
 TOOLS = ["bind9-dnsutils", "curl", "ldap-utils", "netcat-openbsd", "openssl", "xxd"]
-KEYS = {"packages", "unit", "drop_in", "learn", "socket", "setup", "check", "load", "peer", "logs", "reload", "restarts", "also", "patient", "accepts", "why"}
+KEYS = {"packages", "unit", "drop_in", "learn", "socket", "setup", "check", "load", "peer", "logs", "reload", "restarts", "also", "patient", "accepts", "why",
+        "more", "absent", "release"}
 HERE = Path(__file__).parent
 FIRST_CLIENT_PORT = 32768
 # Settings that take something away from the service; the table says which the unit has
@@ -44,25 +50,35 @@ SANDBOX = re.compile(r"^(AmbientCapabilities|CapabilityBoundingSet|Device(Allow|
 
 
 def data(name):
-    known = tomllib.loads((DATA / f"{name}.toml").read_text())
+    text = (DATA / f"{name}.toml").read_text()
+    known = tomllib.loads(text)
     assert not known.keys() - KEYS, f"{name}.toml: unknown keys {known.keys() - KEYS}"
-    known.setdefault("unit", f"{name}.service")
-    return known
+    example = harness.REPOSITORY / "units" / f"{known.get('unit', f'{name}.service')}.d" / "socket.conf"
+    drop_in = known.get("drop_in") or example.read_text()
+    for old, new in known.get("release", {}).get(RELEASE, {}).items():
+        text, drop_in = text.replace(old, new), drop_in.replace(old, new)
+    return {"unit": f"{name}.service", **tomllib.loads(text), "drop_in": drop_in}
 
 
 def settings(text):
     return {line for line in text.splitlines() if line and line[0] not in "#["}
 
 
-def packages(release):
-    """Of all daemons, for a release of Debian by its number."""
-    wanted = set(TOOLS)
-    for name in NAMES:
-        for package in data(name)["packages"]:
-            number, _, plain = package.rpartition(":")
-            if number in ("", release):
-                wanted.add(plain)
-    return wanted
+def names():
+    """Of the daemons that are wanted, and that this release has."""
+    wanted = os.environ.get("FORCE_BIND_DAEMONS", "")
+    for path in sorted(DATA.glob("*.toml")):
+        known = tomllib.loads(path.read_text())
+        if RELEASE not in known.get("absent", []) and (wanted == "all" or path.stem in wanted.split(",") or not wanted and not known.get("more")):
+            yield path.stem
+
+
+NAMES = list(names())
+
+
+def packages():
+    """What they need."""
+    return {*TOOLS, *(package for name in NAMES for package in data(name)["packages"])}
 
 
 # What the manager says of any service, and what it may say when a service's processes are killed
@@ -75,7 +91,7 @@ def shape(line):
     """A line of a log without what differs from run to run: numbers, names of days and months, session names, order."""
     line = re.sub(r"process \d+ \(\S+\)", "process", line)
     line = re.sub(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b|session=<[^>]*>", "", line)
-    return " ".join(sorted(re.sub(r"0x[0-9a-f]+|\b[0-9a-f]{6,}\b|::\d|\d+", "N", line).replace(",", " ").split()))
+    return " ".join(sorted(re.sub(r"0x[0-9a-f]+|\b[0-9a-f]{6,}\b|::\d|\d+", "N", re.sub("[{},]", " ", line)).split()))
 
 
 class Trial:
@@ -163,7 +179,7 @@ class Trial:
         for protocol, address, users in seen:
             port = address.rsplit(":", 1)[-1]
             if (any(pid in ours for _, pid in users) and ("systemd", "1") not in users and not protocol.startswith("u_")
-                    and f"{protocol} {address}" not in self.data.get("also", [])
+                    and not any(re.fullmatch(also, f"{protocol} {address}") for also in self.data.get("also", []))
                     and not (protocol == "udp" and port.isdigit() and int(port) >= FIRST_CLIENT_PORT)):
                 self.wrong.append(f"{when}: also listens on {protocol} {address}")
 
@@ -227,9 +243,7 @@ class Trial:
         return not self.wrong
 
     def adopt(self):
-        text = self.data.get("drop_in")
-        if text is None:
-            text = (harness.REPOSITORY / "units" / f"{self.unit}.d" / "socket.conf").read_text()
+        text = self.data["drop_in"]
         if self.data.get("learn", False):
             learnt = learning.learn(self.machine, self.unit)
             self.holds(settings(learnt) == settings(text), f"learnt: {learnt}")
@@ -356,7 +370,7 @@ class Trial:
     # --- the table ---
 
     def row(self):
-        package = next(p.rpartition(":")[2] for p in self.data["packages"])
+        package = self.data["packages"][0]
         version = self.bash(f"dpkg-query -W -f '${{Version}}' {package}")
         kind = self.show("Type")["Type"]
         text = self.bash(f"systemctl cat {self.unit}")

@@ -52,7 +52,7 @@ cat /etc/resolv.conf >"$root/etc/resolv.conf"
 printf '#!/bin/sh\\nexit 101\\n' >"$root/usr/sbin/policy-rc.d"
 chmod 755 "$root/usr/sbin/policy-rc.d"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-chroot "$root" apt-get update -q
+chroot "$root" apt-get update -q -o Acquire::Check-Valid-Until=false
 chroot "$root" apt-get install -q -y --no-install-recommends "$@"
 chroot "$root" apt-get clean
 rm "$root/usr/sbin/policy-rc.d"
