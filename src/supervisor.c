@@ -63,18 +63,23 @@ struct running {
 
 /* --- getting out of everybody's way --- */
 
+/* What a control group is told to end with: KillSignal= of all but rare units */
+static const int stop_signals[] = {SIGTERM, SIGINT, SIGQUIT};
+
 /* The service's cgroup gets signals that are meant for the target. SIGCHLD stays, for our own children;
- * SIGTERM waits for good, see is_being_stopped(). */
+ * those to end wait for good, see is_being_stopped(). */
 static void ignore_signals(void) {
         sigset_t blocked;
 
         for (int number = 1; number < NSIG; number++)
-                if (number != SIGCHLD && number != SIGTERM)
+                if (number != SIGCHLD)
                         (void) signal(number, SIG_IGN);
         (void) signal(SIGCHLD, SIG_DFL);
-        (void) signal(SIGTERM, SIG_DFL); /* an ignored signal is not kept */
         (void) sigemptyset(&blocked);
-        (void) sigaddset(&blocked, SIGTERM);
+        for (size_t i = 0; i < ELEMENTSOF(stop_signals); i++) {
+                (void) signal(stop_signals[i], SIG_DFL); /* an ignored signal is not kept */
+                (void) sigaddset(&blocked, stop_signals[i]);
+        }
         (void) sigprocmask(SIG_SETMASK, &blocked, NULL);
 }
 
@@ -82,7 +87,12 @@ static void ignore_signals(void) {
 static bool is_being_stopped(void) {
         sigset_t pending;
 
-        return sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1;
+        if (sigpending(&pending) < 0)
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(stop_signals); i++)
+                if (sigismember(&pending, stop_signals[i]) == 1)
+                        return true;
+        return false;
 }
 
 static bool is_needed(const struct supervisor *supervisor, int fd, int channel) {

@@ -458,11 +458,12 @@ def test_passed_socket_that_nothing_adopts_is_named_at_the_end(runner):
     harness.wait_until(lambda: "nothing has adopted passed socket web, 127.0.0.1:8081" in process.stderr)
 
 
-def test_program_that_is_stopped_before_it_binds_is_not_blamed(runner):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])  # KillSignal=
+def test_program_that_is_stopped_before_it_binds_is_not_blamed(runner, number):
     process = runner.force_bind(["-m", ":8080=sd=web"], ["sleep", "1000"], [tcp_socket("127.0.0.1", 8081)], names=["web"])
-    os.kill(process.supervisor(), signal.SIGTERM)  # as KillMode=control-group does
-    process.signal(signal.SIGTERM)
-    assert process.wait() == -signal.SIGTERM
+    os.kill(process.supervisor(), number)  # as KillMode=control-group does
+    process.signal(number)
+    assert process.wait() == -number
     harness.wait_until(lambda: not harness.supervisors(), "the supervisor to end")
     assert process.stderr == ""
 
