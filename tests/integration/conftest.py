@@ -65,6 +65,7 @@ def sandbox(tmp_path_factory):
 
 
 TABLE = []
+COLUMNS = ["| daemon | version | Type= | sandbox settings met | result | to know |", "| --- | --- | --- | --- | --- | --- |"]
 HEAD = """# Debian's daemons under force-bind
 
 Each with the unit file of its package and one drop-in (see [units](../../../units)), under a real systemd: started by
@@ -85,12 +86,16 @@ def pytest_terminal_summary(terminalreporter):
     if not TABLE:
         return
     title, *rows = TABLE
-    lines = ["| daemon | version | Type= | sandbox settings met | result | to know |", "| --- | --- | --- | --- | --- | --- |"]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    terminalreporter.write_line("\n".join(["", *lines]))
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    terminalreporter.write_line("\n".join(["", *COLUMNS, *lines]))
     if os.environ.get("FORCE_BIND_WRITE_TABLE"):
-        path = Path(__file__).parent / "daemons" / "README.md"
-        _, *sections = path.read_text().split("\n## ") if path.exists() else [HEAD]
-        tables = {section.partition("\n")[0]: section.partition("\n")[2].strip() for section in sections}
-        tables[title] = "\n".join(lines)
-        path.write_text(HEAD + "".join(f"\n## {title}\n\n{text}\n" for title, text in sorted(tables.items())))
+        write_table(Path(__file__).parent / "daemons" / "README.md", title, lines)
+
+
+def write_table(path, title, lines):
+    """Writes the lines to the table with the title; what else is in the file stays."""
+    _, *sections = path.read_text().split("\n## ") if path.exists() else [HEAD]
+    tables = {section.partition("\n")[0]: [line for line in section.splitlines() if line.startswith("| ")][2:] for section in sections}
+    rows = {line.split(" | ")[0]: line for line in tables.get(title, []) + lines}
+    tables[title] = [rows[daemon] for daemon in sorted(rows)]
+    path.write_text(HEAD + "".join("\n".join(["", f"## {title}", "", *COLUMNS, *tables[title], ""]) for title in sorted(tables)))
