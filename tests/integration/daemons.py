@@ -93,7 +93,7 @@ def shape(line):
     """A line of a log without what differs from run to run: numbers, names of days and months, session names, order."""
     line = re.sub(r"process \d+ \(\S+\)", "process", line)
     line = re.sub(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b|session=<[^>]*>", "", line)
-    return " ".join(sorted(re.sub(r"0x[0-9a-f]+|\b[0-9A-Fa-f]{6,}\b|\b(?=\w*\d)\w{10,}\b|::\d|\d+", "N", re.sub("[{},]", " ", line)).split()))
+    return " ".join(sorted(re.sub(r"0x[0-9a-f]+|\b[0-9A-Fa-f]{6,}\b|\b(?=\w*\d)\w{10,}\b|::\d|\d+", "N", re.sub("[][{},]", " ", line)).split()))
 
 
 class Trial:
@@ -291,7 +291,7 @@ class Trial:
         # A connection, or datagram, that the daemon had taken when it was told to stop is the daemon's to end: one per client
         cut = counts["reset"] + counts["empty"] + (counts["other"] if datagrams else 0)
         lost = counts["refused"] + (0 if datagrams else counts["other"])
-        self.holds(lost == 0 and cut <= 4 * restarts and counts["answered"] > 4 * restarts, f"{restarts} restarts under load: {counts}")
+        self.holds(lost == 0 and cut <= 4 * restarts and counts["answered"] > restarts, f"{restarts} restarts under load: {counts}")
         self.notes.append(f"{counts['answered']} answered over {restarts} restarts, {lost} refused" + (f", {cut} cut by the daemon's stop" if cut else ""))
 
     def killed_with_a_queue(self, count=20):
