@@ -42,13 +42,14 @@ int64_t learning_now_ms(void) {
 }
 
 int learning_init(struct learning *learning, sigset_t *ret_old_mask) {
+        /* SIGPIPE: nobody reads our text; there is still something to end, and to remove. */
+        static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
         sigset_t ending;
 
         *learning = (struct learning){.report = -1, .changed_at = learning_now_ms()};
         (void) sigemptyset(&ending);
-        (void) sigaddset(&ending, SIGINT);
-        (void) sigaddset(&ending, SIGTERM);
-        (void) sigaddset(&ending, SIGHUP);
+        for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
+                (void) sigaddset(&ending, numbers[i]);
         (void) sigprocmask(SIG_BLOCK, &ending, ret_old_mask);
         learning->signals = signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK);
         return learning->signals < 0 ? -errno : 0;

@@ -3,6 +3,7 @@
 and that nothing is left of the learning."""
 import os
 import signal
+import subprocess
 
 import harness
 import pytest
@@ -127,7 +128,19 @@ def test_a_program_that_ends_by_itself_is_told_of(runner):
     assert "has ended already (status 3)" in process.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_where_nobody_reads_the_text(tmp_path):
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    program = server('    s = bound(four, stream, ("127.0.0.1", 8001))')
+    with open(tmp_path / "errors", "w") as errors:
+        result = subprocess.run([FORCE_BIND, "--learn", "--", *program], stdout=write_end, stderr=errors)
+    os.close(write_end)
+    assert result.returncode == 1
+    assert "cannot write to standard output: Broken pipe" in (tmp_path / "errors").read_text()
+    assert harness.own_descendants() == set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT])
 def test_a_signal_prints_what_was_seen_so_far(runner, number):
     process = learn_program(runner, server("""
     s = bound(four, stream, ("127.0.0.1", 8001))
