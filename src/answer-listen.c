@@ -80,8 +80,7 @@ void answer_listen(struct answerer *answerer, const struct target *target, const
 
         if (r >= 0) {
                 readiness_listened(answerer->readiness, passed ? passed->cookie : info.cookie);
-                if (answerer->tell_listening_process)
-                        answerer->listening_process = process_of_thread(target->tid);
+                remember_listening_process(answerer, target);
         }
         (void) listener_answer(target->listener, target->id, r);
 }

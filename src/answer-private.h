@@ -34,6 +34,9 @@ const struct passed_socket *find_passed_path(const struct answerer *answerer, co
  */
 void disconnect_datagram(const struct passed_socket *passed);
 
+/* Notes who has called listen(), where somebody wants to know. */
+void remember_listening_process(struct answerer *answerer, const struct target *target);
+
 /* Answers a call of which we could not learn what it asks for. */
 void answer_refused_access(struct answerer *answerer, const struct target *target, const char *call,
                            int error);

@@ -138,9 +138,16 @@ void answer_refused_access(struct answerer *answerer, const struct target *targe
                 (void) listener_continue(target->listener, target->id);
 }
 
+void remember_listening_process(struct answerer *answerer, const struct target *target) {
+        if (!answerer->tell_listening_process)
+                return;
+        answerer->listening_process = process_of_thread(target->tid);
+        replace_fd(&answerer->listening_pidfd, pidfd_open(answerer->listening_process, 0));
+}
+
 static void observe(struct answerer *answerer, const struct target *target, const struct call *call) {
-        if (observe_call(answerer->observer, target, call) && answerer->tell_listening_process)
-                answerer->listening_process = process_of_thread(target->tid);
+        if (observe_call(answerer->observer, target, call))
+                remember_listening_process(answerer, target);
 }
 
 static void answer_call(struct answerer *answerer, const struct target *target, const struct call *call) {

@@ -65,6 +65,7 @@ struct answerer {
         struct address unmatched;    /* the last IP address that no rule matched; AF_UNSPEC: none */
         bool tell_listening_process; /* somebody wants to know listening_process */
         pid_t listening_process;     /* that called listen() last on an adopted or bound socket */
+        int listening_pidfd;         /* of it, since its number may become another's; -1: none */
 
         uint64_t unanswered[UNANSWERED_MAX]; /* cookies; 0: free */
         unsigned next_unanswered;

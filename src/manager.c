@@ -85,14 +85,6 @@ static bool is_member(const pid_t *members, size_t n, pid_t pid) {
         return false;
 }
 
-pid_t manager_listening_process(pid_t listening_process) {
-        unsigned long long start;
-        pid_t parent;
-
-        return listening_process > 0 && read_stat(listening_process, &parent, &start) ? listening_process
-                                                                                      : 0;
-}
-
 pid_t manager_find_main_process(bool *ret_has_child) {
         pid_t members[MANAGER_MEMBERS_MAX];
         unsigned long long start, first_start = 0;

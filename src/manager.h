@@ -17,11 +17,8 @@ bool manager_listens(void);
  * NotifyAccess=main is enough then), else in our own. Returns 0 or a negative errno. */
 int manager_notify(pid_t in_the_name_of, const char *state);
 
-/* The main process of a service whose first process is gone (Type=forking without PIDFile=) is the one that
- * called listen(). Returns it if it lives, else 0. */
-pid_t manager_listening_process(pid_t listening_process);
-
-/* Where that one is gone: the oldest process of our cgroup whose parent is not in it. 0: none found.
+/* The main process of a service whose first process is gone (Type=forking without PIDFile=), and that which
+ * called listen() as well: the oldest process of our cgroup whose parent is not in it. 0: none found.
  * *ret_has_child: it has started another one, which lives. */
 pid_t manager_find_main_process(bool *ret_has_child);
 

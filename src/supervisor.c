@@ -186,12 +186,16 @@ static int detach(const struct supervisor *supervisor, int channel) {
 
 /* --- what the service manager is told --- */
 
+static bool runs(int pidfd) {
+        struct pollfd end = {.fd = pidfd, .events = POLLIN};
+
+        return pidfd >= 0 && poll(&end, 1, 0) == 0;
+}
+
 /* In whose name the service manager is told: the first process's, from which it takes more
  * (NotifyAccess=main); 0, our own, once that is gone and the manager knows it no more. */
 static pid_t speaker(const struct running *running) {
-        struct pollfd end = {.fd = running->first_process_fd, .events = POLLIN};
-
-        return end.fd >= 0 && poll(&end, 1, 0) == 0 ? running->supervisor->first_process : 0;
+        return runs(running->first_process_fd) ? running->supervisor->first_process : 0;
 }
 
 static void send_ready(struct running *running, const char *status) {
@@ -249,7 +253,7 @@ static void tell_main_process(struct running *running) {
                 return;
         if (settled)
                 running->settle_deadline = 0;
-        main_process = manager_listening_process(running->answerer.listening_process);
+        main_process = runs(running->answerer.listening_pidfd) ? running->answerer.listening_process : 0;
         if (main_process == 0 && (settled || monotonic_ms() >= running->next_look)) {
                 found = serves_something(running) ? manager_find_main_process(&has_child) : 0;
                 if (settled || (has_child && found == running->parent_seen))
@@ -490,7 +494,7 @@ _Noreturn void supervisor_run(const struct supervisor *supervisor, int channel) 
         running->supervisor = supervisor;
         running->channel = move_up(channel);
         running->first_process_fd = -1;
-        running->answerer.listener = -1;
+        running->answerer.listener = running->answerer.listening_pidfd = -1;
         move_passed_up(supervisor->policy);
         if (detach(supervisor, running->channel) < 0)
                 log_message(LOG_ERR, "out of memory");

@@ -200,6 +200,46 @@ while True:
     no_process_left(machine)
 
 
+def test_main_process_is_no_stranger_with_the_number_of_the_one_that_listened(machine, units):
+    """The process that called listen() is gone, and its number is another's, when the first process ends."""
+    program = script(machine, "passer", f"""
+        import os, socket
+        if os.fork() == 0:
+            {LISTEN}
+            if os.fork() > 0:
+                os._exit(0)
+            while True: s.accept()[0].close()
+        pid, _ = os.wait()
+        os.mkfifo("/run/go")
+        open("/run/listened", "w").write(str(pid))
+        open("/run/go").read()
+    """)
+    stranger = script(machine, "stranger", """
+        import os, signal, sys
+        while True:
+            open("/proc/sys/kernel/ns_last_pid", "w").write(str(int(sys.argv[1]) - 1))
+            pid = os.fork()
+            if pid == 0:
+                os.setsid(); os.close(1); os.close(2)
+                while True: signal.pause()
+            if pid == int(sys.argv[1]):
+                break
+            os.kill(pid, signal.SIGKILL)
+    """)
+    units("passer.socket", "[Socket]\nListenStream=127.0.0.1:7001\n")
+    units("passer.service", f"[Service]\nType=forking\nNotifyAccess=all\nExecStart=/usr/bin/force-bind -a -- {program}\n")
+    machine.systemctl("start", "passer.socket")
+    machine.systemctl("start", "--no-block", "passer.service")
+    listened = harness.wait_until(lambda: machine.run("cat", "/run/listened", check=False).stdout)
+    machine.run(stranger, listened)
+    machine.run("bash", "-c", "echo >/run/go")
+    harness.wait_until(lambda: machine.show("passer.service", "MainPID") != "0")
+    main = machine.show("passer.service", "MainPID")
+    machine.run("kill", "-KILL", listened)
+    assert main != listened
+    assert machine.run("cat", f"/proc/{main}/cgroup").stdout.strip().endswith("/passer.service")
+
+
 def test_forking_service_without_its_socket_gets_its_main_process(machine, units):
     program = script(machine, "alone", f"import os, socket\n{LISTEN.replace('7001', '7009')}\n{FORK}\nos.setsid(); os.fork(); os.read(os.pipe()[0], 1)\n")
     units("alone.service", f"[Service]\nType=forking\nNotifyAccess=all\nExecStart=/usr/bin/force-bind -a --ready=status -- {program}\n")
