@@ -63,12 +63,14 @@ def test_second_listener_ends_with_124_and_says_why():
     assert "EBUSY" in result.stderr and "listener" in result.stderr
 
 
-@pytest.mark.parametrize("how", ["errno", "kill"])
-@pytest.mark.parametrize("call", ["seccomp", "pidfd_open", "pidfd_getfd"])
+@pytest.mark.parametrize("how, call", [
+    *((how, call) for how in ("errno", "kill") for call in ("seccomp", "pidfd_open", "pidfd_getfd")),
+    *(("kill", call) for call in ("process_vm_readv", "epoll_create1", "epoll_ctl", "epoll_wait", "openat2", "statx")),
+])
 def test_sandbox_that_forbids_what_is_needed_ends_with_124_and_says_what_to_add(sandbox, how, call):
     result = subprocess.run([sandbox, how, call, FORCE_BIND, "-m", ":80=sd=0", "true"], capture_output=True, text=True)
     assert result.returncode == 124
-    assert "SystemCallFilter=seccomp pidfd_open pidfd_getfd process_vm_readv" in result.stderr
+    assert "SystemCallFilter=seccomp pidfd_open pidfd_getfd process_vm_readv @io-event openat2 statx" in result.stderr
 
 
 def test_memory_is_read_from_proc_where_a_sandbox_forbids_process_vm_readv(runner, sandbox):
