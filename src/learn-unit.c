@@ -136,7 +136,7 @@ static int check_name(const char *given, struct unit *unit) {
                         log_message(LOG_ERR, "--unit=%s: expected the name of a service", given);
                         return -EINVAL;
                 }
-        if (strchr(given, '/') || given[0] == '-' || given[0] == '\0' ||
+        if (strpbrk(given, "/*?[") || given[0] == '-' || given[0] == '\0' ||
             (size_t) snprintf(unit->name, sizeof(unit->name), "%s%s", given,
                               ends_with(given, ".service") ? "" : ".service") >= sizeof(unit->name)) {
                 log_message(LOG_ERR, "--unit=%s: expected the name of a service", given);
@@ -286,6 +286,12 @@ static int write_file(const char *path, int flags, const char *text) {
         return write(fd, text, length) == (ssize_t) length ? 0 : -EIO;
 }
 
+static void remove_files(const struct unit *unit) {
+        (void) unlink(SOCKET_FILE);
+        (void) unlink(unit->dropin);
+        (void) rmdir(unit->directory); /* unless there are others in it */
+}
+
 /* Returns 0, or a negative errno after saying why. */
 static int write_units(struct unit *unit) {
         char text[NAME_MAX_BYTES + 512];
@@ -315,7 +321,7 @@ static int write_units(struct unit *unit) {
                         "# Made by force-bind --learn, which removes it again\n[X-ForceBind]\nLearn=yes\n");
         if (r < 0) {
                 log_message(LOG_ERR, "cannot write below " RUNTIME_UNITS ": %s", strerror(-r));
-                (void) unlink(SOCKET_FILE);
+                remove_files(unit);
         }
         return r;
 }
@@ -324,9 +330,7 @@ static void remove_units(const struct unit *unit) {
         _cleanup_free_ char *text = NULL;
 
         (void) SYSTEMCTL("stop", "--", LEARN_SOCKET_UNIT, unit->name);
-        (void) unlink(SOCKET_FILE);
-        (void) unlink(unit->dropin);
-        (void) rmdir(unit->directory); /* unless there are others in it */
+        remove_files(unit);
         (void) SYSTEMCTL("daemon-reload");
         text = ASK("show", "--property=ActiveState", "--", unit->name);
         if (!unit->failed && text && strcmp(text, "ActiveState=failed\n") == 0)

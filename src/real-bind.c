@@ -122,6 +122,8 @@ static int enter_root_and_directory(const struct task *task) {
                 return root;
         if (directory < 0)
                 return directory;
+        if (!listener_call_waits(task->target->listener, task->target->id))
+                return -ENOENT; /* they may be another's by now */
         if (stat("/", &ours) < 0 || fstat(root, &theirs) < 0)
                 return -errno;
         /* /proc/TID/root leads into another mount namespace, too; its root may be the same directory with

@@ -199,6 +199,7 @@ def test_nothing_learnt_is_a_failure(runner, program, status, message):
     (["--learn", "--unit=x", "true"], "expected no other"),
     (["--learn"], "expected a program to run"),
     (["--learn", "--unit=x.socket"], "expected the name of a service"),
+    (["--learn", "--unit=x*"], "expected the name of a service"),
     (["--learn", "--unit=x@.service"], "x@.service is a template"),
 ])
 def test_options_that_do_not_go_together(runner, options, message):
