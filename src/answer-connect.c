@@ -85,27 +85,46 @@ static int refuse_unserved(const struct connect_call *connect_call) {
         return -ECONNREFUSED;
 }
 
-/* A socket beside the passed one on its address, with what the target has set. Where the kernel lets two
- * have one address (SO_REUSEADDR), datagrams go to the one that is connected to their sender. */
+static int allow_reuse(int fd, int on) {
+        return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ? -errno : 0;
+}
+
+/* Both may have the address with SO_REUSEADDR. The passed one does not keep it: any user's socket could take
+ * its datagrams then. */
+static int bind_beside(int fd, const struct passed_socket *passed) {
+        struct sockaddr_storage own;
+        socklen_t length = sizeof(own), reuse_length = sizeof(int);
+        int reuse, r;
+
+        if (getsockname(passed->fd, (struct sockaddr *) &own, &length) < 0 ||
+            getsockopt(passed->fd, SOL_SOCKET, SO_REUSEADDR, &reuse, &reuse_length) < 0)
+                return -errno;
+        r = allow_reuse(fd, true);
+        if (r >= 0)
+                r = allow_reuse(passed->fd, true);
+        if (r >= 0)
+                r = bind(fd, (const struct sockaddr *) &own, length) < 0 ? -errno : 0;
+        (void) allow_reuse(passed->fd, reuse);
+        return r;
+}
+
+/* A socket beside the passed one on its address, with what the target has set. Datagrams go to the one that
+ * is connected to their sender. */
 static int make_sibling(const struct connect_call *connect_call, const struct passed_socket *passed) {
         _cleanup_close_ int fd = -1;
-        struct sockaddr_storage own;
-        socklen_t length = sizeof(own);
-        int on = 1, v6only = passed->v6only;
+        int v6only = passed->v6only, r;
 
         if (is_in_other_network(passed->fd))
                 return -EADDRNOTAVAIL;
         fd = socket(passed->kind.domain, passed->kind.type | SOCK_CLOEXEC, passed->kind.protocol);
-        if (fd < 0 || getsockname(passed->fd, (struct sockaddr *) &own, &length) < 0)
+        if (fd < 0)
                 return -errno;
         (void) socket_options_replay(connect_call->fd, &connect_call->info, fd, NULL);
-        if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-            setsockopt(passed->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-            (passed->kind.domain == AF_INET6 &&
-             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) < 0) ||
-            bind(fd, (const struct sockaddr *) &own, length) < 0)
+        if (passed->kind.domain == AF_INET6 &&
+            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) < 0)
                 return -errno;
-        return take_fd(&fd);
+        r = bind_beside(fd, passed);
+        return r < 0 ? r : take_fd(&fd);
 }
 
 /* Programs that serve each datagram client on a socket of its own bind it to the common address and connect

@@ -71,6 +71,24 @@ def test_each_client_has_a_connected_socket_beside_the_passed_one(runner, addres
         passed.getpeername()
 
 
+def test_nobody_else_can_take_the_address_beside_a_connected_socket(runner):
+    passed = udp_socket("0.0.0.0")
+    process = runner.force_bind(["--auto"], python(f"""
+        import socket
+        for client in 9, 10:  # a socket of the program's own for each
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("0.0.0.0", {port_of(passed)}))
+            s.connect(("127.0.0.1", client)); print(s.getpeername()[1], flush=True); kept = s
+        input()
+    """), [passed])
+    wait_until(lambda: process.stdout == "9\n10\n", process.stderr)
+    for address in "0.0.0.0", "127.0.0.1":
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with pytest.raises(OSError, match="already in use"):
+                stranger.bind((address, port_of(passed)))
+    assert passed.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
+
+
 def test_program_with_one_socket_reads_on_what_its_first_client_had_sent(runner):
     passed = udp_socket()
     process = runner.force_bind(["--auto"], python(f"""
