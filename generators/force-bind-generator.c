@@ -15,6 +15,7 @@
 #include "report.h"
 #include "search-path.h"
 #include "service.h"
+#include "unit-files.h"
 #include "unit-index.h"
 #include "unit-name.h"
 #include "util.h"

@@ -7,12 +7,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "unit-files.h"
 #include "unit-name.h"
 #include "unit-reader.h"
 #include "util.h"
-
-/* Aliases are followed as far as this (systemd's FOLLOW_MAX). */
-#define ALIASES_MAX 8
 
 int parse_boolean(const char *text) {
         static const char *const yes[] = {"1", "yes", "y", "true", "t", "on"};
@@ -27,150 +25,14 @@ int parse_boolean(const char *text) {
         return -EINVAL;
 }
 
-/* --- which files --- */
-
-/* The name that an alias leads to: of an instance and a template, the template's instance. */
-static bool follow(const char *name, const char *alias_of, char *ret) {
-        const char *suffix = strrchr(name, '.');
-        char instance[UNIT_NAME_MAX + 1];
-
-        if (unit_name_kind(name, suffix) != UNIT_NAME_INSTANCE ||
-            unit_name_kind(alias_of, suffix) != UNIT_NAME_TEMPLATE)
-                return snprintf(ret, UNIT_NAME_MAX + 1, "%s", alias_of) <= UNIT_NAME_MAX;
-        unit_name_instance(name, instance);
-        return snprintf(ret, UNIT_NAME_MAX + 1, "%.*s%s%s", (int) (strchr(alias_of, '@') + 1 - alias_of),
-                        alias_of, instance, suffix) <= UNIT_NAME_MAX;
-}
-
-bool unit_resolve(const struct unit_index *index, const char *name, char *ret) {
-        char next[UNIT_NAME_MAX + 1];
-
-        (void) snprintf(ret, UNIT_NAME_MAX + 1, "%s", name);
-        for (unsigned i = 0; i < ALIASES_MAX; i++) {
-                const struct unit_entry *entry = unit_index_find_or_template(index, ret);
-
-                if (!entry || !entry->alias_of)
-                        return true;
-                if (!follow(ret, entry->alias_of, next))
-                        return false;
-                memcpy(ret, next, sizeof(next));
-        }
-        return false;
-}
-
-/* The unit file of this name, or of its template */
-static struct unit_entry *find_fragment(const struct unit_index *index, const char *name) {
-        char id[UNIT_NAME_MAX + 1];
-        struct unit_entry *entry =
-                unit_resolve(index, name, id) ? unit_index_find_or_template(index, id) : NULL;
-
-        return entry && !entry->alias_of ? entry : NULL;
-}
-
-/* A drop-in, and how many were found before it: of equal names, the first holds. */
-struct found_dropin {
-        struct dropin_entry *entry;
-        size_t order;
-};
-
-struct dropin_list {
-        struct found_dropin *found; /* sorted by name, one of each name, once find_dropins() is done */
-        size_t n;
-        bool for_instance;
-};
-
-/* Adds the files of NAME.d in the directory of this rank. */
-static int add_named(const struct unit_index *index, const char *name, size_t rank,
-                     struct dropin_list *list) {
-        const struct dropin_directory *directory = unit_index_find_directories(index, name);
-        const struct dropin_directory *end = index->directories + index->n_directories;
-
-        for (; directory && directory < end && strcmp(directory->name, name) == 0; directory++) {
-                struct found_dropin *found;
-
-                if (directory->rank != rank || directory->n == 0)
-                        continue;
-                found = reallocarray(list->found, list->n + directory->n, sizeof(*found));
-                if (!found)
-                        return -ENOMEM;
-                list->found = found;
-                for (size_t i = 0; i < directory->n; i++, list->n++)
-                        found[list->n] = (struct found_dropin){&directory->entries[i], list->n};
-                if (unit_name_kind(name, strrchr(name, '.') ? strrchr(name, '.') : "") == UNIT_NAME_INSTANCE)
-                        list->for_instance = true;
-        }
-        return 0;
-}
-
-/* Adds what one directory of the search path has for a name: NAME.d, its template's, and those of its
- * shorter prefixes. */
-static int add_for_name(const struct unit_index *index, const char *name, size_t rank,
-                        struct dropin_list *list) {
-        char shorter[UNIT_NAME_MAX + 1];
-        int r = add_named(index, name, rank, list);
-
-        if (r >= 0 && unit_name_kind(name, strrchr(name, '.')) == UNIT_NAME_INSTANCE) {
-                unit_name_template(name, shorter);
-                r = add_for_name(index, shorter, rank, list);
-        }
-        if (r >= 0 && unit_name_chop(name, shorter))
-                r = add_for_name(index, shorter, rank, list);
-        return r;
-}
-
-static int compare_found(const void *a, const void *b) {
-        const struct found_dropin *x = a, *y = b;
-        int r = strcmp(x->entry->name, y->entry->name);
-
-        return r != 0 ? r : (x->order > y->order) - (x->order < y->order);
-}
-
-static void sort_found(struct dropin_list *list) {
-        size_t n = 0;
-
-        if (list->n == 0)
-                return;
-        qsort(list->found, list->n, sizeof(*list->found), compare_found);
-        for (size_t i = 0; i < list->n; i++)
-                if (n == 0 || strcmp(list->found[n - 1].entry->name, list->found[i].entry->name) != 0)
-                        list->found[n++] = list->found[i];
-        list->n = n;
-}
-
-/* All drop-ins of a unit, in the order in which they hold. The rank of the directory counts for more than
- * how well its name fits; an alias's, and the type's, come behind the name's own (systemd.unit(5)). */
-static int find_dropins(const struct unit_index *index, const char *name, struct dropin_list *ret) {
-        struct dropin_list list = {};
-        char id[UNIT_NAME_MAX + 1];
-        int r = 0;
-
-        for (size_t rank = 0; rank < index->path->n && r >= 0; rank++)
-                r = add_for_name(index, name, rank, &list);
-        for (size_t i = 0; i < index->n_aliases && r >= 0; i++) {
-                const char *alias = index->aliases[i]->name;
-
-                if (strcmp(alias, name) == 0 || !unit_resolve(index, alias, id) || strcmp(id, name) != 0)
-                        continue;
-                for (size_t rank = 0; rank < index->path->n && r >= 0; rank++)
-                        r = add_for_name(index, alias, rank, &list);
-        }
-        for (size_t rank = 0; rank < index->path->n && r >= 0; rank++)
-                r = add_named(index, strrchr(name, '.') + 1, rank, &list);
-        if (r < 0) {
-                free(list.found);
-                return r;
-        }
-        sort_found(&list);
-        *ret = list;
-        return 0;
-}
-
 /* --- what they say --- */
 
-static const struct {
-        const char *key;
-        enum service_key slot;
-} service_keys[] = {
+struct key {
+        const char *name;
+        unsigned slot;
+};
+
+static const struct key service_keys[] = {
         {"Type", SERVICE_TYPE},
         {"BusName", SERVICE_BUS_NAME},
         {"PIDFile", SERVICE_PID_FILE},
@@ -185,10 +47,7 @@ static const struct {
         {"KillMode", SERVICE_KILL_MODE},
 };
 
-static const struct {
-        const char *key;
-        enum service_list slot;
-} service_lists[] = {
+static const struct key service_lists[] = {
         {"ExecStart", LIST_EXEC_START},
         {"SystemCallFilter", LIST_SYSTEM_CALL_FILTER},
         {"RestrictAddressFamilies", LIST_ADDRESS_FAMILIES},
@@ -200,10 +59,7 @@ static const struct {
         {"TemporaryFileSystem", LIST_TEMPORARY_FILE_SYSTEM},
 };
 
-static const struct {
-        const char *key;
-        enum force_bind_key slot;
-} force_bind_keys[] = {
+static const struct key force_bind_keys[] = {
         {"Auto", FORCE_BIND_AUTO},
         {"Ready", FORCE_BIND_READY},
         {"Strict", FORCE_BIND_STRICT},
@@ -214,6 +70,14 @@ static const struct {
         {"SocketGroup", FORCE_BIND_SOCKET_GROUP},
         {"SocketMode", FORCE_BIND_SOCKET_MODE},
 };
+
+/* -1: it is none of these */
+static int find_slot(const struct key *keys, size_t n, const char *name) {
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(name, keys[i].name) == 0)
+                        return (int) keys[i].slot;
+        return -1;
+}
 
 /* systemd ignores a Type= or KillMode= that it does not know; notify-reload is known from 253 on. */
 static const char *const service_types[] = {"simple", "exec", "forking",       "oneshot", "dbus",
@@ -287,9 +151,10 @@ static int apply_shorthand(struct service *service, const char *value, struct or
 
 static int apply_force_bind(struct service *service, const struct assignment *assignment,
                             struct origin origin) {
-        for (size_t i = 0; i < ELEMENTSOF(force_bind_keys); i++)
-                if (strcmp(assignment->key, force_bind_keys[i].key) == 0)
-                        return set(&service->force_bind[force_bind_keys[i].slot], assignment->value, origin);
+        int slot = find_slot(force_bind_keys, ELEMENTSOF(force_bind_keys), assignment->key);
+
+        if (slot >= 0)
+                return set(&service->force_bind[slot], assignment->value, origin);
         if (strcmp(assignment->key, "Rule") == 0)
                 return add_to_list(&service->rules, assignment->value, origin);
         if (strcmp(assignment->key, "Listen") == 0)
@@ -299,22 +164,19 @@ static int apply_force_bind(struct service *service, const struct assignment *as
 
 static int apply_service(struct service *service, const struct assignment *assignment,
                          struct origin origin) {
-        for (size_t i = 0; i < ELEMENTSOF(service_keys); i++)
-                if (strcmp(assignment->key, service_keys[i].key) == 0) {
-                        if (!is_known_value(service_keys[i].slot, assignment->value))
-                                return 0;
-                        return set(&service->keys[service_keys[i].slot], assignment->value, origin);
-                }
-        for (size_t i = 0; i < ELEMENTSOF(service_lists); i++)
-                if (strcmp(assignment->key, service_lists[i].key) == 0) {
-                        struct setting_list *list = &service->lists[service_lists[i].slot];
-                        int r = add_to_list(list, assignment->value, origin);
+        int slot = find_slot(service_keys, ELEMENTSOF(service_keys), assignment->key), r;
 
-                        return r >= 0 && list->n == 0 && service_lists[i].slot == LIST_CAPABILITIES
-                                       ? append(list, "", origin)
-                                       : r;
-                }
-        return 0;
+        if (slot >= 0)
+                return is_known_value((enum service_key) slot, assignment->value)
+                               ? set(&service->keys[slot], assignment->value, origin)
+                               : 0;
+        slot = find_slot(service_lists, ELEMENTSOF(service_lists), assignment->key);
+        if (slot < 0)
+                return 0;
+        r = add_to_list(&service->lists[slot], assignment->value, origin);
+        if (r >= 0 && slot == LIST_CAPABILITIES && service->lists[slot].n == 0)
+                r = append(&service->lists[slot], "", origin);
+        return r;
 }
 
 /* One setting of a service's unit file or drop-in, or (in_socket) of a socket's */
@@ -358,13 +220,13 @@ static int apply_file(struct service *service, struct unit_file *file, bool in_s
 
 /* The settings of ours in a socket's unit file and drop-ins */
 static int apply_socket(struct unit_index *index, struct service *service, const char *name) {
-        struct unit_entry *fragment = find_fragment(index, name);
+        struct unit_entry *fragment = unit_find_fragment(index, name);
         struct dropin_list dropins;
         int r;
 
         if (fragment && apply_file(service, &fragment->file, true) == -ENOMEM)
                 return -ENOMEM;
-        r = find_dropins(index, name, &dropins);
+        r = unit_find_dropins(index, name, &dropins);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < dropins.n && r != -ENOMEM; i++)
@@ -409,7 +271,7 @@ static int read_all(struct unit_index *index, char *const *sockets, size_t n_soc
 
         for (size_t i = 0; i < n_sockets && r >= 0; i++)
                 r = apply_socket(index, service, sockets[i]);
-        service->fragment = find_fragment(index, service->name);
+        service->fragment = unit_find_fragment(index, service->name);
         if (r >= 0 && service->fragment) {
                 r = apply_file(service, &service->fragment->file, false);
                 service->masked = service->fragment->file.empty;
@@ -419,7 +281,7 @@ static int read_all(struct unit_index *index, char *const *sockets, size_t n_soc
         if (r == -ENOMEM)
                 return r;
 
-        r = find_dropins(index, service->name, &dropins);
+        r = unit_find_dropins(index, service->name, &dropins);
         if (r < 0)
                 return r;
         r = keep_names(service, &dropins);
@@ -487,7 +349,7 @@ static int apply_socket_file(struct unit_file *file, struct socket_unit *socket)
 }
 
 int socket_unit_read(struct unit_index *index, const char *name, struct socket_unit *ret) {
-        struct unit_entry *fragment = find_fragment(index, name);
+        struct unit_entry *fragment = unit_find_fragment(index, name);
         char service[UNIT_NAME_MAX + 1], prefix[UNIT_NAME_MAX + 1];
         struct dropin_list dropins;
         bool fits;
@@ -498,7 +360,7 @@ int socket_unit_read(struct unit_index *index, const char *name, struct socket_u
                 return 0;
         r = apply_socket_file(&fragment->file, ret);
         if (r >= 0)
-                r = find_dropins(index, name, &dropins);
+                r = unit_find_dropins(index, name, &dropins);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < dropins.n && r >= 0; i++)

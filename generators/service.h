@@ -102,10 +102,6 @@ int service_read(struct unit_index *index, const char *name, char *const *socket
                  struct service *ret);
 void service_free(struct service *service);
 
-/* The name of the unit that this name means, following aliases; an instance that leads to a template is the
- * instance of that. Returns false for a loop. ret has UNIT_NAME_MAX + 1 bytes. */
-bool unit_resolve(const struct unit_index *index, const char *name, char *ret);
-
 /* What a socket unit activates, and whether it starts an instance for each connection */
 struct socket_unit {
         bool has_settings; /* of ours */
