@@ -12,6 +12,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "log.h"
+#include "systemctl.h"
 #include "util.h"
 
 /* systemd runs the service itself, so that user, environment, sandbox and type are its own: a drop-in for
@@ -41,83 +42,6 @@ struct unit {
         char directory[sizeof(RUNTIME_UNITS) + NAME_MAX_BYTES + 8]; /* of the drop-in */
         char dropin[sizeof(RUNTIME_UNITS) + NAME_MAX_BYTES + 40];
 };
-
-/* --- asking systemctl --- */
-
-/* Starts systemctl; the terminal's ^C does not reach it. Its standard output is output, or our stderr. */
-static pid_t start_systemctl(const char *const *arguments, int output) {
-        const char *argv[8] = {"systemctl", "--no-ask-password"};
-        pid_t pid;
-
-        for (size_t i = 0; arguments[i] && i + 3 < ELEMENTSOF(argv); i++)
-                argv[i + 2] = arguments[i];
-        pid = fork();
-        if (pid == 0) {
-                sigset_t none;
-
-                (void) setpgid(0, 0);
-                (void) sigemptyset(&none);
-                (void) sigprocmask(SIG_SETMASK, &none, NULL);
-                (void) dup2(output >= 0 ? output : STDERR_FILENO, STDOUT_FILENO);
-                (void) setenv("SYSTEMD_PAGER", "", 1);
-                (void) execvp(argv[0], (char **) argv);
-                log_message(LOG_ERR, "cannot execute systemctl: %s", strerror(errno));
-                _exit(EXIT_NOT_FOUND);
-        }
-        return pid;
-}
-
-static bool succeeded(pid_t pid) {
-        int status;
-
-        return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-#define SYSTEMCTL(...) succeeded(start_systemctl((const char *const[]){__VA_ARGS__, NULL}, -1))
-
-/* What it prints, the caller's to free; NULL after saying why. */
-static char *ask_systemctl(const char *const *arguments) {
-        _cleanup_close_ int read_end = -1, write_end = -1;
-        char *text = NULL;
-        size_t size = 0;
-        int pair[2];
-        FILE *file;
-        ssize_t n;
-        pid_t pid;
-
-        if (pipe2(pair, O_CLOEXEC) < 0)
-                return NULL;
-        read_end = pair[0];
-        write_end = pair[1];
-        pid = start_systemctl(arguments, write_end);
-        replace_fd(&write_end, -1);
-        file = fdopen(read_end, "r");
-        if (!file)
-                return NULL;
-        (void) take_fd(&read_end);
-        n = getdelim(&text, &size, '\0', file);
-        (void) fclose(file);
-        if (succeeded(pid) && n > 0)
-                return text;
-        free(text);
-        return NULL;
-}
-
-#define ASK(...) ask_systemctl((const char *const[]){__VA_ARGS__, NULL})
-
-/* The value of "KEY=VALUE" among the lines; "" if there is no such line */
-static const char *find_value(const char *text, const char *key, char *buffer, size_t size) {
-        size_t length = strlen(key);
-
-        buffer[0] = '\0';
-        for (const char *line = text; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
-                if (strncmp(line, key, length) == 0 && line[length] == '=') {
-                        (void) snprintf(buffer, size, "%.*s", (int) strcspn(line + length + 1, "\n"),
-                                        line + length + 1);
-                        break;
-                }
-        return buffer;
-}
 
 /* --- whether it may be done --- */
 
@@ -153,7 +77,7 @@ static int check_name(const char *given, struct unit *unit) {
 static int check_accepts(const struct unit *unit, const char *trigger, const char *properties) {
         char value[64];
 
-        if (strcmp(find_value(properties, "Accept", value, sizeof(value)), "yes") != 0)
+        if (strcmp(systemctl_value(properties, "Accept", value, sizeof(value)), "yes") != 0)
                 return 0;
         log_message(
                 LOG_ERR,
@@ -171,7 +95,7 @@ static int check_trigger(const struct unit *unit, const char *trigger) {
         if (!ends_with(trigger, ".socket") || !text)
                 return 0;
         r = check_accepts(unit, trigger, text);
-        if (r >= 0 && strcmp(find_value(text, "ActiveState", value, sizeof(value)), "inactive") != 0 &&
+        if (r >= 0 && strcmp(systemctl_value(text, "ActiveState", value, sizeof(value)), "inactive") != 0 &&
             strcmp(value, "failed") != 0) {
                 log_message(
                         LOG_ERR,
@@ -222,9 +146,9 @@ static void find_existing_socket(struct unit *unit) {
         (void) snprintf(name, sizeof(name), "%.*s.socket", (int) (strlen(unit->name) - strlen(".service")),
                         unit->name);
         text = ASK("show", "--property=LoadState,FragmentPath", "--", name);
-        if (text && strcmp(find_value(text, "LoadState", state, sizeof(state)), "loaded") == 0)
-                (void) find_value(text, "FragmentPath", unit->existing_socket,
-                                  sizeof(unit->existing_socket));
+        if (text && strcmp(systemctl_value(text, "LoadState", state, sizeof(state)), "loaded") == 0)
+                (void) systemctl_value(text, "FragmentPath", unit->existing_socket,
+                                       sizeof(unit->existing_socket));
 }
 
 /* Returns 0, or a negative errno after saying what stands against it. */
@@ -238,8 +162,8 @@ static int read_unit(struct unit *unit) {
 
         if (!text)
                 return -EIO;
-        (void) find_value(text, "LoadState", load, sizeof(load));
-        (void) find_value(text, "ActiveState", active, sizeof(active));
+        (void) systemctl_value(text, "LoadState", load, sizeof(load));
+        (void) systemctl_value(text, "ActiveState", active, sizeof(active));
         if (strcmp(load, "loaded") != 0) {
                 if (strcmp(load, "not-found") == 0)
                         log_message(LOG_ERR, "there is no %s", unit->name);
@@ -248,7 +172,7 @@ static int read_unit(struct unit *unit) {
                                     load);
                 return -ENOENT;
         }
-        (void) find_value(text, "Id", unit->name, sizeof(unit->name));
+        (void) systemctl_value(text, "Id", unit->name, sizeof(unit->name));
         if (strcmp(active, "inactive") != 0 && strcmp(active, "failed") != 0) {
                 log_message(LOG_ERR,
                             "%s is %s, and learning has to start it: stop it first (systemctl stop %s)",
@@ -256,12 +180,13 @@ static int read_unit(struct unit *unit) {
                 return -EBUSY;
         }
         unit->failed = strcmp(active, "failed") == 0;
-        (void) find_value(text, "RuntimeDirectory", unit->runtime_directories,
-                          sizeof(unit->runtime_directories));
+        (void) systemctl_value(text, "RuntimeDirectory", unit->runtime_directories,
+                               sizeof(unit->runtime_directories));
         unit->has_runtime_directory =
-                strcmp(find_value(text, "RuntimeDirectoryPreserve", preserve, sizeof(preserve)), "yes") != 0;
+                strcmp(systemctl_value(text, "RuntimeDirectoryPreserve", preserve, sizeof(preserve)),
+                       "yes") != 0;
 
-        (void) find_value(text, "TriggeredBy", triggers, sizeof(triggers));
+        (void) systemctl_value(text, "TriggeredBy", triggers, sizeof(triggers));
         for (char *trigger = strtok_r(triggers, " ", &saved); trigger;
              trigger = strtok_r(NULL, " ", &saved)) {
                 r = check_trigger(unit, trigger);
@@ -376,7 +301,7 @@ static bool has_ended(pid_t starting, bool *ret_started) {
 /* Until the service is up, has ended, or we are asked to end. Returns whether it was started as it should.
  */
 static bool watch(struct learning *learning, const struct unit *unit) {
-        pid_t starting = start_systemctl((const char *const[]){"start", "--", unit->name, NULL}, -1);
+        pid_t starting = systemctl_start((const char *const[]){"start", "--", unit->name, NULL}, -1);
         bool is_starting = starting > 0, started = true;
         int64_t since_ms = 0;
 
