@@ -58,7 +58,7 @@ static void print_help(void) {
                "  -v, --verbose         one line for each decision\n"
                "  -q, --quiet           errors only\n"
                "  -D, --debug           everything\n"
-               "  -p                    ignored, for command lines of force-bind-seccomp\n"
+               "  -p, -L                ignored, for command lines of force-bind-seccomp\n"
                "  -h, --help            this text\n"
                "  -V, --version         the version\n"
                "\n"
@@ -77,6 +77,11 @@ static int add_rule(struct options *options, const char *option, const char *tex
                 return -ENOMEM;
         options->rules = rules;
         r = action_only ? rule_parse_action(text, &rule, &error) : rule_parse(text, &rule, &error);
+        if (r == -EINVAL && action_only) { /* force-bind-seccomp's manual has -b 0.0.0.0:80/0=sd=0 */
+                struct rule_error ignored;
+
+                r = rule_parse(text, &rule, &ignored);
+        }
         if (r == -EINVAL)
                 log_message(LOG_ERR, "%s \"%s\", column %zu: %s", option, text, error.column, error.message);
         if (r >= 0)
@@ -219,7 +224,7 @@ static int read_options(int argc, char **argv, struct options *options) {
         int option, r = 0;
 
         /* "+": options end at the first non-option */
-        while (r >= 0 && (option = getopt_long(argc, argv, "+m:b:davqDphV", long_options, NULL)) >= 0)
+        while (r >= 0 && (option = getopt_long(argc, argv, "+m:b:davqDpLhV", long_options, NULL)) >= 0)
                 switch (option) {
                 case 'm':
                         r = add_rule(options, "rule", optarg, false);
@@ -283,6 +288,9 @@ static int read_options(int argc, char **argv, struct options *options) {
                         break;
                 case 'p':
                         log_message(LOG_WARNING, "-p is ignored: ptrace is no longer needed");
+                        break;
+                case 'L':
+                        log_message(LOG_WARNING, "-L is ignored: adopted sockets may be listened on");
                         break;
                 case 'h':
                         print_help();

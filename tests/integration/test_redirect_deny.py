@@ -52,6 +52,18 @@ CASES = [
     ([":8080=localhost:8081"], "0.0.0.0", 8080, "127.0.0.1 8081"),
     ([":8080=192.0.2.1:8081"], "0.0.0.0", 8080, "EADDRNOTAVAIL"),
     ([":8080=192.0.2.1:8081|127.0.0.1:8082"], "0.0.0.0", 8080, "127.0.0.1 8082"),
+    (["127.0.0.0/8:8000-8100=127.0.0.2"], "127.1.2.3", 8050, "127.0.0.2 8050"),
+    (["127.0.0.0/8:8000-8100=127.0.0.2:8081"], "0.0.0.0", 8050, "0.0.0.0 8050"),
+    (["127.0.0.0/8:*=deny"], "::ffff:127.0.0.1", 8080, "EACCES"),
+    (["0.0.0.0/32:*=127.0.0.1"], "::", 8080, "::ffff:127.0.0.1 8080"),
+    (["0.0.0.0=:8081"], "::", 8080, ":: 8081"),
+    (["[::]/127:8000-8100=:8081"], "::1", 8000, "::1 8081"),
+    (["[::2]/127:8000-8100=deny"], "::1", 8000, "::1 8000"),
+    (["[::]/0=[::1]"], "::", 8080, "::1 8080"),
+    (["tcp:[::1]:8080=:8081"], "::1", 8080, "::1 8081"),
+    (["tcp:8000-8100=[::1]|127.0.0.2"], "::", 8080, "::1 8080"),
+    (["tcp:8000-8100=[::1]|127.0.0.2"], "0.0.0.0", 8080, "127.0.0.2 8080"),
+    (["*=127.0.0.2"], "0.0.0.0", 8080, "127.0.0.2 8080"),
     ([":8080=deny", ":8080=:8081"], "0.0.0.0", 8080, "0.0.0.0 8081"),
     ([":8080=:8081", ":8080=deny"], "0.0.0.0", 8080, "EACCES"),
     ([":8080=deny:EADDRNOTAVAIL"], "0.0.0.0", 8080, "EADDRNOTAVAIL"),
@@ -83,6 +95,92 @@ def test_datagram_binds_are_redirected(runner):
     assert bound(runner, ["-m", "udp:8080=127.0.0.1:8081"], "0.0.0.0", 8080, "socket.SOCK_DGRAM") == "127.0.0.1 8081"
 
 
+@pytest.mark.parametrize("protocol,type", [("udp", "socket.SOCK_DGRAM"), ("tcp", "socket.SOCK_STREAM, 262"),
+                                           ("udplite", "socket.SOCK_DGRAM, 136")])
+@pytest.mark.parametrize("address,expected", [("0.0.0.0", "127.0.0.1 8050"), ("::", "::ffff:127.0.0.1 8050"),
+                                              ("::1", "::1 8050")])
+def test_rules_are_for_a_protocol_and_mptcp_is_tcp(runner, protocol, type, address, expected):
+    others = [f"{other}:8000-8100=deny" for other in ("tcp", "udp", "udplite") if other != protocol]
+    options = [word for rule in (*others, f"{protocol}:0.0.0.0:8000-8100=127.0.0.1") for word in ("-m", rule)]
+    assert bound(runner, options, address, 8050, type) == expected
+
+
+# --- hosts of several addresses ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hosts,address,expected", [
+    (["127.0.0.2", "127.0.0.3"], "0.0.0.0", "127.0.0.2 8081"),
+    (["192.0.2.1", "127.0.0.3"], "0.0.0.0", "127.0.0.3 8081"),  # no address of ours, the next is tried
+    (["192.0.2.1", "192.0.2.2"], "0.0.0.0", "EADDRNOTAVAIL"),
+    (["::1", "127.0.0.3"], "0.0.0.0", "127.0.0.3 8081"),
+    (["127.0.0.3", "::1"], "::1", "::1 8081"),
+    (["::1"], "0.0.0.0", "EAFNOSUPPORT"),
+])
+def test_each_address_of_a_host_is_tried(runner, tmp_path, hosts, address, expected):
+    (tmp_path / "hosts").write_text("".join(f"{line} several.test\n" for line in hosts))
+    code = BIND.format(address=address, port=8080, type="socket.SOCK_STREAM", v6only=1)
+    process = runner.run(["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', tmp_path / "hosts",
+                          harness.FORCE_BIND, "-m", ":8080=several.test:8081", "--", "/usr/bin/python3", "-c", code])
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.strip() == expected
+
+
+def test_taken_address_of_a_host_leads_to_the_next(runner, tmp_path):
+    taken = tcp_socket("127.0.0.2", 8081)
+    test_each_address_of_a_host_is_tried(runner, tmp_path, ["127.0.0.2", "127.0.0.3"], "0.0.0.0", "127.0.0.3 8081")
+    taken.close()
+
+
+def test_host_that_nobody_knows_keeps_the_program_from_starting(runner):
+    process = runner.force_bind(["-m", ":80=nobody.invalid:80"], ["true"])
+    assert process.wait() == 125
+    assert 'rule ":80=nobody.invalid:80": nobody.invalid' in process.stderr
+
+
+# --- an allow-list -----------------------------------------------------------------------------------------------
+
+PORT_5000 = ["-d", "-m", ":5000=allow"]  # README.md
+
+
+@pytest.mark.parametrize("address,port,type,expected", [
+    ("0.0.0.0", 5000, "socket.SOCK_STREAM", "0.0.0.0 5000"),
+    ("127.0.0.1", 5000, "socket.SOCK_DGRAM", "127.0.0.1 5000"),
+    ("::", 5000, "socket.SOCK_STREAM", ":: 5000"),
+    ("::ffff:127.0.0.1", 5000, "socket.SOCK_STREAM", "::ffff:127.0.0.1 5000"),
+    ("0.0.0.0", 5001, "socket.SOCK_STREAM", "EACCES"),
+    ("127.0.0.1", 0, "socket.SOCK_DGRAM", "EACCES"),
+    ("::", 80, "socket.SOCK_STREAM", "EACCES"),
+    ("::ffff:127.0.0.1", 5001, "socket.SOCK_STREAM", "EACCES"),
+    ("192.0.2.1", 5000, "socket.SOCK_STREAM", "EADDRNOTAVAIL"),  # the kernel's own word
+])
+@pytest.mark.parametrize("user", [-1, 65534], ids=["root", "nobody"])
+def test_allow_list_is_port_restricter(runner, address, port, type, expected, user):
+    assert bound(runner, PORT_5000, address, port, type, user=user) == expected
+
+
+def test_taken_port_of_an_allow_list_is_taken(runner):
+    taken = tcp_socket("127.0.0.1", 5000)
+    assert bound(runner, PORT_5000, "0.0.0.0", 5000) == "EADDRINUSE"
+    taken.close()
+
+
+def test_allow_list_of_the_readme_is_the_one_that_is_tested():
+    assert "force-bind -d -m ':5000=allow' -- PROGRAM" in (harness.REPOSITORY / "README.md").read_text()
+
+
+@pytest.mark.parametrize("command,message", [
+    (["python3", "-m", "http.server", "5001"], "PermissionError: [Errno 13] Permission denied"),
+    (["node", "-e", 'require("net").createServer().listen(5001)'], "code: 'EACCES'"),
+    (["nc", "-l", "5001"], "nc: Permission denied"),
+    (["nginx", "-c", "nginx.conf", "-p", "."], "bind() to 0.0.0.0:5001 failed (13: Permission denied)"),
+], ids=["python", "node", "nc", "nginx"])
+def test_programs_say_that_permission_is_denied(runner, tmp_path, command, message):
+    (tmp_path / "nginx.conf").write_text("daemon off; error_log stderr; pid pid; events {} http { server { listen 5001; } }")
+    process = runner.force_bind(PORT_5000, command, cwd=tmp_path, env={"PATH": "/usr/sbin:/usr/bin"})
+    assert process.wait() != 0
+    assert message in process.stderr
+
+
 def test_address_in_use_is_the_kernels_own_error(runner):
     taken = tcp_socket("127.0.0.1", 8081)
     assert bound(runner, ["-m", ":8080=127.0.0.1:8081"], "0.0.0.0", 8080) == "EADDRINUSE"
@@ -97,6 +195,9 @@ def test_failed_redirection_does_not_fall_back_to_what_it_leads_away_from(runner
     taken.close()
 
 
+# --- force-bind-seccomp's manual ------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("options,address,expected", [
     (["-m", "0.0.0.0:80/0=127.0.0.1:8080"], "0.0.0.0", "127.0.0.1 8080"),
     (["-m", "0.0.0.0:80/0=127.0.0.1:8080"], "::1", "::1 80"),
@@ -104,10 +205,28 @@ def test_failed_redirection_does_not_fall_back_to_what_it_leads_away_from(runner
     (["-d", "-m", "[::]:80/0=[::1]:8080"], "0.0.0.0", "EACCES"),
     (["-d", "-b", "[::1]:8081", "-b", "127.0.0.1:8080"], "::1", "::1 8081"),
     (["-d", "-b", "[::1]:8081", "-b", "127.0.0.1:8080"], "0.0.0.0", "127.0.0.1 8080"),
-    (["-p", "-v", "-m", ":80=sd=0", "-m", ":80=fd=4"], "0.0.0.0", "0.0.0.0 80"),
+    (["-p", "-L", "-v", "-m", ":80=sd=0", "-m", ":80=fd=4"], "0.0.0.0", "0.0.0.0 80"),
 ])
 def test_command_lines_of_force_bind_seccomp_work(runner, options, address, expected):
     assert bound(runner, options, address, 80) == expected
+
+
+@pytest.mark.parametrize("options,expected", [(["-m", ":80=sd=0", "-m", ":80=fd=4"], 1), (["-m", ":80=sd-0"], 0),
+                                              (["-m", ":80=fd-4"], 1), (["-b", "0.0.0.0:80/0=sd=0"], 0)])
+def test_passed_sockets_of_force_bind_seccomps_manual_are_adopted(runner, options, expected):
+    passed = [tcp_socket(), tcp_socket()]  # descriptors 3 and 4
+    assert bound(runner, options, "0.0.0.0", 80, sockets=passed) == f"127.0.0.1 {harness.port_of(passed[expected])}"
+
+
+def test_datagrams_reach_the_address_of_force_bind_seccomps_manual(runner):
+    process = runner.force_bind(["-v", "-b", "127.0.0.1:16379"], python("""
+        import socket
+        s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("0.0.0.0", 7777)); print("bound", flush=True); print(s.recv(9))
+    """))
+    harness.wait_until(lambda: "bound" in process.stdout)
+    subprocess.run(["nc", "-u", "-q0", "127.0.0.1", "16379"], input=b"x", check=True)
+    assert process.wait() == 0
+    assert process.stdout.splitlines() == ["bound", "b'x'"]
 
 
 # --- the target's own rights -----------------------------------------------------------------------------------
@@ -192,6 +311,21 @@ def test_web_server_becomes_a_unix_socket(runner, tmp_path):
     process.signal(9)
     process.wait()
     harness.wait_until(lambda: not path.exists(), "the path to be removed")
+
+
+def test_python_server_becomes_a_unix_socket(runner, tmp_path):
+    (tmp_path / "index.html").write_text("hello")
+    path = tmp_path / "web.sock"
+    process = runner.force_bind(["-m", f"tcp:8000=unix:{path}"], python("""
+        import http.server
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def address_string(self): return "a peer without an IP address"
+        http.server.HTTPServer(("0.0.0.0", 8000), Handler).serve_forever()
+    """), cwd=tmp_path)
+    harness.wait_until(lambda: _try_exchange(str(path)))
+    curl = subprocess.run(["curl", "-sS", "--unix-socket", path, "http://localhost/"], capture_output=True, text=True)
+    assert curl.stdout == "hello", curl.stderr + process.stderr
+    assert not harness.listening_inodes()
 
 
 def _try_exchange(path):
