@@ -225,5 +225,5 @@ def test_threads_whose_memory_never_comes_keep_nobody_else_waiting(runner, attac
 @pytest.mark.parametrize("user", [0, NOBODY])
 def test_none_of_so_many_hostile_binds_escapes(attempts, user):
     """FORCE_BIND_HOSTILE_BINDS=1000000 for a long run"""
-    number = int(os.environ.get("FORCE_BIND_HOSTILE_BINDS", "100000"))
+    number = int(os.environ.get("FORCE_BIND_HOSTILE_BINDS", "30000"))
     attempts.check(Attack(f"hostile-binds {number} 4"), user, in_time=60 + number / 500)
