@@ -64,11 +64,13 @@ static void write_socket_names(FILE *out, const char *key, const struct plan *pl
         }
 }
 
-/* Of a service that forks, the manager learns the main process by PIDFile= better than from us; a oneshot's
- * end is that of its commands, and it would wait for a process that they leave behind. */
+/* Only of a service that forks has the manager to be told the main process, where PIDFile= does not say it.
+ * Of others it is the first one, whose end is the service's: no worker may take its place, or a oneshot's
+ * left-over. */
 static bool keeps_main_process(const struct planning *planning) {
-        return strcmp(planning->type, "oneshot") == 0 ||
-               (strcmp(planning->type, "forking") == 0 && planning->service->keys[SERVICE_PID_FILE].value);
+        if (strcmp(planning->type, "forking") == 0)
+                return planning->service->keys[SERVICE_PID_FILE].value != NULL;
+        return !is_one_of(planning->type, (const char *const[]){"simple", "exec", NULL});
 }
 
 static int make_options(const struct planning *planning, char *extra[static 4], struct options *ret) {

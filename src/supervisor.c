@@ -447,8 +447,10 @@ static int start(struct running *running, int channel) {
         running->answerer.states = allocate(supervisor->policy->n_passed + 1, sizeof(struct passed_state));
         running->answerer.told_not_adopted = allocate(supervisor->policy->n_rules + 1, sizeof(bool));
         running->manager_listens = manager_listens();
-        running->main_process_sent = supervisor->no_main_pid;
-        running->answerer.tell_listening_process = running->manager_listens && !supervisor->no_main_pid;
+        /* Whoever tells the manager when it is ready does not fork away, and is the main process to its end.
+         */
+        running->main_process_sent = supervisor->no_main_pid || supervisor->ready_mode > READY_STATUS;
+        running->answerer.tell_listening_process = running->manager_listens && !running->main_process_sent;
         readiness_init(&running->readiness, supervisor->ready_mode, supervisor->policy,
                        allocate(supervisor->policy->n_rules + 1, sizeof(bool)));
         if (!running->readiness.rule_met || !running->answerer.states || !running->answerer.told_not_adopted)

@@ -194,6 +194,24 @@ def test_main_process_is_told_once_the_first_one_is_gone(runner, notify):
     assert notify.wait_for("MAINPID=") == "MAINPID=" + exchange(passed.getsockname()).decode()
 
 
+def test_worker_does_not_take_the_place_of_a_main_process_that_told_it_was_ready(runner, notify):
+    """The manager reads MAINPID= before it hears of the main process's end, and would not start the service again."""
+    passed = tcp_socket()
+    process = runner.force_bind(["--ready=listen", "-m", ":8080=sd=0"], python("""
+        import os, socket
+        go, ready = os.pipe()
+        if os.fork(): os.read(go, 1); os._exit(0)
+        s = socket.socket(); s.bind(("0.0.0.0", 8080)); s.listen(1)
+        os.write(ready, b"x")
+        while True: s.accept()[0].send(b"x")
+    """), [passed], env={"NOTIFY_SOCKET": notify.path})
+    assert process.wait() == 0
+    notify.wait_for("READY=1")
+    exchange(passed.getsockname())
+    runner.finish()
+    assert not any(line.startswith("MAINPID") for line in notify.lines())
+
+
 def test_main_process_is_not_told_while_the_first_one_lives(runner, notify):
     steps = Steps(runner, notify, ["-m", ":8080=sd=0"], [tcp_socket()])
     steps.do("bind 8080")
