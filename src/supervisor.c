@@ -71,16 +71,14 @@ static const int stop_signals[] = {SIGTERM, SIGINT, SIGQUIT};
 static void ignore_signals(void) {
         sigset_t blocked;
 
-        for (int number = 1; number < NSIG; number++)
-                if (number != SIGCHLD)
-                        (void) signal(number, SIG_IGN);
-        (void) signal(SIGCHLD, SIG_DFL);
         (void) sigemptyset(&blocked);
-        for (size_t i = 0; i < ELEMENTSOF(stop_signals); i++) {
-                (void) signal(stop_signals[i], SIG_DFL); /* an ignored signal is not kept */
+        for (size_t i = 0; i < ELEMENTSOF(stop_signals); i++)
                 (void) sigaddset(&blocked, stop_signals[i]);
-        }
         (void) sigprocmask(SIG_SETMASK, &blocked, NULL);
+        /* An ignored signal is not kept */
+        for (int number = 1; number < NSIG; number++)
+                (void) signal(number,
+                              number == SIGCHLD || sigismember(&blocked, number) == 1 ? SIG_DFL : SIG_IGN);
 }
 
 /* The service manager has told the whole control group to end. */
