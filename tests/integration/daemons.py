@@ -388,4 +388,4 @@ class Trial:
         text = self.bash(f"systemctl cat {self.unit}")
         kind = dict(re.findall(r"^(Type)=(\w[\w-]*)$", text, re.MULTILINE)).get("Type", "simple")
         sandbox = sorted({match[0] for match in SANDBOX.findall(text)})
-        return [self.name, version, kind, ", ".join(sandbox) or "none", "; ".join(self.notes) if not self.wrong else "FAILED", self.data.get("why", "")]
+        return [self.name, version, kind, ", ".join(sandbox) or "none", "; ".join(self.notes) or "served" if not self.wrong else "FAILED", self.data.get("why", "")]
