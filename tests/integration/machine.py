@@ -154,6 +154,10 @@ class Machine:
         self.run("journalctl", "--sync", check=False)
         return self.run("journalctl", "--no-pager", *arguments, check=False).stdout
 
+    def generator_said(self):
+        """The generator's messages, by running it once more: the kernel's log, where they go, is everybody's."""
+        return self.run("sh", "-c", "d=$(mktemp -d) && /usr/lib/systemd/system-generators/force-bind-generator $d; rm -r $d").stderr
+
     def write(self, path, text, mode=0o644):
         """Writes a file inside."""
         self.run("bash", "-c", 'mkdir -p "$(dirname "$1")" && cat >"$1" && chmod "$2" "$1"', "write", path,

@@ -103,4 +103,4 @@ def test_program_that_may_not_make_ip_sockets_is_left_alone_and_told_about(machi
     """A program written for systemd needs none; one that calls socket() and bind() does."""
     units({"test-box.service": f"[Service]\nRestrictAddressFamilies=AF_UNIX\n{SERVICE}{OURS}"})
     assert "force-bind" not in machine.show("test-box.service", "ExecStart")
-    assert "RestrictAddressFamilies= does not let the program make the socket" in machine.run("dmesg").stdout
+    assert "RestrictAddressFamilies= does not let the program make the socket" in machine.generator_said()
