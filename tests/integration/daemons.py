@@ -298,6 +298,8 @@ class Trial:
         """Connections that nobody has accepted when every process is killed are served by the next instance."""
         self.is_served("before it is killed", patient=True)
         group = f"/sys/fs/cgroup{self.show('ControlGroup')['ControlGroup']}"
+        if not self.holds(group != "/sys/fs/cgroup", f"it is served, but {self.unit} is {self.show('ActiveState')['ActiveState']}"):
+            return
         self.bash(f"echo 1 >{group}/cgroup.freeze; until grep -q 'frozen 1' {group}/cgroup.events; do :; done")
         client = self.client("queued.py", str(count))
         queued = client.stdout.readline() == "queued\n"
