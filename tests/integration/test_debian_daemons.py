@@ -23,6 +23,10 @@ def test_stock_unit_and_one_drop_in(machine, name, table):
         table.append(f"{daemons.RELEASE}, systemd {machine.systemctl('--version').split()[1]}")
     trial = daemons.Trial(machine, name)
     trial.run()
+    # What a daemon logs depends on when its clients come, too: so it is asked twice. A lost client is one too many.
+    if trial.wrong and not trial.lost_somebody():
+        trial = daemons.Trial(machine, name)
+        trial.run(set_up=False)
     table.append(trial.row())
     if trial.wrong:
         pytest.fail("\n".join([name, *(f"  - {what}" for what in trial.wrong)]), pytrace=False)
