@@ -225,7 +225,8 @@ static int check_unit(const struct planning *planning) {
         if (!service->fragment && service->init_script == INIT_SCRIPT_NONE)
                 return refuse(planning, NULL, "%s has no unit file", service->name);
         if (service->malformed)
-                return refuse(planning, NULL, "systemd refuses to load %s", service->fragment->file.path);
+                return refuse(planning, NULL, "systemd refuses to load %s",
+                              service->fragment ? service->fragment->file.path : service->name);
         return 1;
 }
 
