@@ -56,13 +56,12 @@ class Units:
         self.machine.systemctl("daemon-reload")
 
     def close(self):
-        # Not "service" of service.d: systemd 262 stops nothing if it does not know one of the names
-        names = {name.split(".d/")[0] for name in self.written} - {"service"}
+        names = {name.split(".d/")[0] for name in self.written}
         services = {name for name in names if name.endswith(".service")}
         sockets = {name[:-len(".service")] + ".socket" for name in services} | (names - services)
         globs = [name.replace("@.", "@*.") for name in [*sockets, *services]]
-        self.machine.systemctl("stop", *globs, check=False)
-        self.machine.systemctl("reset-failed", *globs, check=False)
+        # One by one: systemd 262 stops nothing if it does not know one of the names
+        self.machine.run("sh", "-c", 'for unit; do systemctl stop "$unit"; systemctl reset-failed "$unit"; done', "stop", *globs, check=False)
         self.machine.run("rm", "-rf", *[f"/etc/systemd/system/{name}" for name in self.written])
         self.machine.systemctl("daemon-reload")
 
