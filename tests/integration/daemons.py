@@ -108,7 +108,10 @@ class Trial:
     # --- looking ---
 
     def bash(self, command, timeout=90):
-        done = self.machine.run("bash", "-c", command, check=False, timeout=timeout)
+        try:
+            done = self.machine.run("bash", "-c", command, check=False, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            return f"no end of it within {timeout} s"
         return (done.stdout + done.stderr).strip()
 
     def holds(self, condition, what):

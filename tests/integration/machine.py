@@ -135,14 +135,14 @@ class Machine:
 
     def run(self, *command, check=True, timeout=60, **kwargs):
         """Runs a command inside; returns subprocess.CompletedProcess with text."""
-        result = subprocess.run(self.command(*command), capture_output=True, text=True, timeout=timeout, **kwargs)
+        result = subprocess.run(self.command(*command), capture_output=True, text=True, errors="replace", timeout=timeout, **kwargs)
         if check and result.returncode != 0:
             raise AssertionError(f"{command}: {result.returncode}\n{result.stdout}{result.stderr}")
         return result
 
     def start(self, *command, **kwargs):
         """Starts a command inside; returns subprocess.Popen."""
-        return subprocess.Popen(self.command(*command), text=True, **kwargs)
+        return subprocess.Popen(self.command(*command), text=True, errors="replace", **kwargs)
 
     def systemctl(self, *arguments, check=True):
         return self.run("systemctl", *arguments, check=check).stdout.strip()
