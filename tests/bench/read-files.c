@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* read-files DIRECTORY: lists the folder and reads every file in it, and nothing else. What the generator is
- * compared with. */
+/* read-files DIRECTORY...: lists the folders and reads every file in them, and nothing else. What the
+ * generator is compared with. */
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-int main(int argc, char **argv) {
-        static char buffer[1 << 20];
-        DIR *directory = argc == 2 ? opendir(argv[1]) : NULL;
+static char buffer[1 << 20];
+
+static int read_folder(const char *path) {
+        DIR *directory = opendir(path);
         const struct dirent *entry;
 
         if (!directory)
-                return EXIT_FAILURE;
+                return -1;
         while ((entry = readdir(directory))) {
                 int fd = entry->d_type == DT_REG
                                  ? openat(dirfd(directory), entry->d_name, O_RDONLY | O_CLOEXEC)
@@ -24,8 +25,14 @@ int main(int argc, char **argv) {
                         continue;
                 while (read(fd, buffer, sizeof(buffer)) > 0)
                         ;
-                close(fd);
+                (void) close(fd);
         }
-        closedir(directory);
+        return closedir(directory);
+}
+
+int main(int argc, char **argv) {
+        for (int i = 1; i < argc; i++)
+                if (read_folder(argv[i]) < 0)
+                        return EXIT_FAILURE;
         return EXIT_SUCCESS;
 }
