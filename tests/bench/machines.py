@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Under a real systemd as PID 1: the first client, a hundred services, the generator's part of a boot."""
 import contextlib
+import os
 import shutil
 import statistics
 import sys
@@ -18,7 +19,8 @@ SERVICE = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/run/traffic se
 
 @contextlib.contextmanager
 def machine(bench, generator=None):
-    from machine import Machine  # not before the options are known
+    os.environ.update(FORCE_BIND=bench.force_bind, FORCE_BIND_GENERATOR=bench.generator)  # where it looks for them
+    from machine import Machine
 
     with Machine(bench.force_bind, generator=generator or bench.generator) as booted:
         shutil.copy(bench.program("traffic"), f"/proc/{booted.pid}/root/run/traffic")
