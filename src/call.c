@@ -2,7 +2,6 @@
 #include "call.h"
 
 #include <fcntl.h>
-#include <linux/audit.h>
 #include <linux/net.h>
 #include <stdbool.h>
 #include <sys/syscall.h>
@@ -12,11 +11,7 @@
 /* The numbers of an ABI that this machine can run beside its native one are written out: its headers are not
  * there, and libseccomp answers "multiplexed" for i386's. x32 has x86-64's numbers with a mark. What 32-bit
  * ABIs give to setsockopt() is laid out in another way, and left alone. */
-static const struct {
-        uint32_t architecture; /* AUDIT_ARCH_* */
-        int number;
-        enum call_kind kind;
-} trapped_calls[] = {
+const struct trapped_call trapped_calls[] = {
 #if defined(__x86_64__)
 #define X32(number) (0x40000000 | (number))
         {AUDIT_ARCH_X86_64, SYS_bind, CALL_BIND},
@@ -74,15 +69,17 @@ static const struct {
 #endif
 };
 
+const size_t n_trapped_calls = ELEMENTSOF(trapped_calls);
+
 static enum call_kind find_kind(uint32_t architecture, int number) {
-        for (size_t i = 0; i < ELEMENTSOF(trapped_calls); i++)
+        for (size_t i = 0; i < n_trapped_calls; i++)
                 if (trapped_calls[i].architecture == architecture && trapped_calls[i].number == number)
                         return trapped_calls[i].kind;
         return CALL_OTHER;
 }
 
 static bool is_socketcall(const struct seccomp_data *data) {
-        return data->arch == AUDIT_ARCH_I386 && data->nr == 102;
+        return data->arch == AUDIT_ARCH_I386 && data->nr == I386_SOCKETCALL;
 }
 
 static enum call_kind socketcall_kind(unsigned subcall) {

@@ -4,6 +4,7 @@
 /* A trapped system call, whatever the ABI it came by: direct calls of x86-64, i386, x32, aarch64, arm, and
  * i386's socketcall(2), which keeps its arguments in memory. */
 
+#include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <stdint.h>
 
@@ -23,6 +24,19 @@ enum call_kind {
         CALL_SOCKET,
         CALL_OTHER, /* nothing that is trapped on purpose */
 };
+
+/* How an architecture numbers a call that can be trapped */
+struct trapped_call {
+        uint32_t architecture; /* AUDIT_ARCH_* */
+        int number;            /* x32's with its mark */
+        enum call_kind kind;
+};
+
+extern const struct trapped_call trapped_calls[];
+extern const size_t n_trapped_calls;
+
+/* i386's number of socketcall(2), whose first argument says which call is meant (<linux/net.h>) */
+#define I386_SOCKETCALL 102
 
 struct call {
         enum call_kind kind;

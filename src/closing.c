@@ -2,15 +2,16 @@
 #include "closing.h"
 
 #include <linux/capability.h>
-#include <seccomp.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "capabilities.h"
 #include "error-name.h"
+#include "libseccomp.h"
 #include "util.h"
 
 #define CALLS_EXPECTED "expected names of system calls, separated by commas, and perhaps :ERRNO or :kill"
+#define LIBRARY_EXPECTED "expected libseccomp.so.2, which knows their numbers, to be installed"
 #define FAMILIES_EXPECTED                                                                                   \
         "expected AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET or AF_VSOCK, separated by commas"
 
@@ -50,8 +51,12 @@ static bool take_name(const char **at, const char *end, char *name, size_t size)
 }
 
 const char *closing_parse_calls(const char *text, struct closing *closing) {
+        const struct libseccomp *library = libseccomp_load();
         const char *end = text + strcspn(text, ":");
         char name[64];
+
+        if (!library)
+                return LIBRARY_EXPECTED;
 
         if (*end == ':' && strcmp(end + 1, "kill") != 0) {
                 closing->error = error_from_name(end + 1, strlen(end + 1));
@@ -63,7 +68,7 @@ const char *closing_parse_calls(const char *text, struct closing *closing) {
 
                 if (!take_name(&text, end, name, sizeof(name)) || closing->n_calls == CLOSED_CALLS_MAX)
                         return CALLS_EXPECTED;
-                call = seccomp_syscall_resolve_name(name);
+                call = library->resolve_name(name);
                 if (call == __NR_SCMP_ERROR)
                         return CALLS_EXPECTED;
                 closing->calls[closing->n_calls++] = call;

@@ -2,13 +2,11 @@
 #pragma once
 
 /* The seccomp filter: which system calls of the target become notifications. Everything else, and every
- * architecture that libseccomp does not name for this machine, passes without a word. */
+ * architecture whose calls are not known here (call.c), passes without a word. */
 
 #include <stdbool.h>
 
-#include "closing.h"
-
-struct sock_fprog;
+#include "filter-program.h"
 
 enum trap {
         TRAP_BIND_IP =
@@ -32,13 +30,15 @@ enum filter_failure {
         FILTER_FORBIDDEN,       /* a sandbox does not allow seccomp(2) */
 };
 
-/* Installs the filter on this thread; it holds for all that it starts from now on. Sets no_new_privs only if
- * the kernel refuses without (no CAP_SYS_ADMIN). traps is an OR of enum trap; 0 traps nothing, and then
- * there is no listener (-1). Returns 0 and the listener, FD_CLOEXEC set, the caller's to close; or a
- * negative errno and the reason. */
-int filter_install(unsigned traps, const struct closing *closing, int *ret_listener,
+/* Writes the filter. traps is an OR of enum trap. Pure. */
+void filter_write(unsigned traps, struct filter_program *ret);
+
+/* Installs a filter on this thread; it holds for all that it starts from now on. Sets no_new_privs only if
+ * the kernel refuses without (no CAP_SYS_ADMIN). Returns 0 and the listener, FD_CLOEXEC set, the caller's to
+ * close, or -1 without traps; or a negative errno and the reason. */
+int filter_install(const struct filter_program *program, bool traps, int *ret_listener,
                    enum filter_failure *ret_failure);
 
-/* Installs this program, with a listener if listener_flag is SECCOMP_FILTER_FLAG_NEW_LISTENER (0: without).
- * Returns the listener, 0, or a negative errno. */
-int filter_install_program(struct sock_fprog *program, unsigned listener_flag);
+/* The same without a word, with a listener if listener_flag is SECCOMP_FILTER_FLAG_NEW_LISTENER (0:
+ * without). Returns the listener, 0, or a negative errno. */
+int filter_install_program(const struct filter_program *program, unsigned listener_flag);

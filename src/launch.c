@@ -1,24 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "launch.h"
 
-#include <linux/seccomp.h>
-#include <sched.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/wait.h>
 
+#include "closing-filter.h"
 #include "fd-channel.h"
 #include "filter.h"
 #include "log.h"
 #include "manager.h"
+#include "start-supervisor.h"
 #include "strict-start.h"
-#include "supervisor.h"
 #include "util.h"
 
 /* --- what to trap --- */
@@ -87,118 +79,6 @@ static unsigned find_traps(const struct launch *launch) {
         return traps;
 }
 
-/* --- starting the supervisor --- */
-
-/* Like fork(), but the child is one that a plain wait() of ours does not see and that sends no SIGCHLD:
- * whatever the target inherits, it meets no trace of it (clone(2), "exit signal", and waitpid(2), __WCLONE).
- */
-static pid_t fork_unseen(void) {
-        return (pid_t) syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
-}
-
-/* What the supervisor will have to do, tried in a process that a sandbox may kill for it */
-static const char *const needed_calls[] = {"seccomp", "pidfd_open", "pidfd_getfd"};
-#define NEEDED_SETTING                                                                                      \
-        "\"SystemCallFilter=seccomp pidfd_open pidfd_getfd process_vm_readv @io-event openat2 statx\""
-
-static int try_needed_calls(int some_fd) {
-        unsigned action = SECCOMP_RET_USER_NOTIF;
-        struct iovec local = {&(char){0}, 1}, remote = {&(char){0}, 1};
-        _cleanup_close_ int pidfd = -1, copy = -1, epoll = -1;
-        struct epoll_event event = {};
-
-        if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0 && errno != EOPNOTSUPP)
-                return 1;
-        pidfd = pidfd_open(getpid(), 0);
-        if (pidfd < 0)
-                return 2;
-        copy = pidfd_getfd(pidfd, some_fd, 0);
-        if (copy < 0)
-                return 3;
-        /* There are ways round these where they fail; they must not kill, though. */
-        (void) process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
-        epoll = epoll_create1(EPOLL_CLOEXEC);
-        (void) epoll_ctl(epoll, EPOLL_CTL_ADD, some_fd, &event);
-        (void) epoll_wait(epoll, &event, 1, 0);
-        (void) syscall(SYS_openat2, -1, "", NULL, 0);
-        (void) syscall(SYS_statx, -1, "", 0, 0, NULL);
-        return 0;
-}
-
-/* Orphans of this process come back to it: it is PID 1 of its namespace, or has asked for them. */
-static bool collects_orphans(void) {
-        int subreaper = 0;
-
-        return getpid() == 1 || (prctl(PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0) == 0 && subreaper != 0);
-}
-
-/* The process between us and the supervisor, so that the supervisor is not our child. Tries the calls that
- * will be needed on the way. */
-static _Noreturn void run_intermediate(const struct supervisor *supervisor, int channel, bool supervises) {
-        int failed_call, dumpable;
-        pid_t child = -1;
-
-        dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
-        (void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* no core file if a sandbox kills us */
-        failed_call = try_needed_calls(channel);
-        (void) prctl(PR_SET_DUMPABLE, dumpable == 1, 0, 0, 0);
-        if (failed_call == 0 && supervises) {
-                child = fork();
-                if (child == 0)
-                        supervisor_run(supervisor, channel);
-                if (child < 0)
-                        failed_call = 100;
-        }
-        _exit(failed_call);
-}
-
-static int explain_needed_calls(int status) {
-        if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
-                log_message(LOG_ERR,
-                            "a sandbox kills force-bind for a system call that it needs: add " NEEDED_SETTING
-                            " to the unit");
-                return -EPERM;
-        }
-        if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-                return 0;
-        if (WIFEXITED(status) && WEXITSTATUS(status) <= (int) ELEMENTSOF(needed_calls))
-                log_message(LOG_ERR,
-                            "%s() is not allowed here, or unknown to this kernel (Linux 5.9 or later is "
-                            "needed): in a unit with a system call filter, add " NEEDED_SETTING
-                            "; a container's seccomp profile must allow them, too",
-                            needed_calls[WEXITSTATUS(status) - 1]);
-        else
-                log_message(LOG_ERR, "cannot start the supervisor: no further process can be made");
-        return -EPERM;
-}
-
-/* Double fork; or, where orphans come back to us, one child that wait() does not see. Returns 0, or a
- * negative errno after logging why. */
-static int start_supervisor(const struct supervisor *supervisor, int channel) {
-        bool direct = collects_orphans();
-        pid_t child = fork_unseen();
-        int status;
-
-        if (child == 0)
-                run_intermediate(supervisor, channel, !direct);
-        if (child < 0 || waitpid(child, &status, __WALL) < 0) {
-                log_message(LOG_ERR, "cannot start the supervisor: %s", strerror(errno));
-                return -EAGAIN;
-        }
-        if (explain_needed_calls(status) < 0)
-                return -EPERM;
-        if (direct) {
-                child = fork_unseen();
-                if (child == 0)
-                        supervisor_run(supervisor, channel);
-                if (child < 0) {
-                        log_message(LOG_ERR, "cannot start the supervisor: %s", strerror(errno));
-                        return -EAGAIN;
-                }
-        }
-        return 0;
-}
-
 /* --- becoming the target --- */
 
 static void explain_filter_failure(enum filter_failure failure, int error) {
@@ -227,58 +107,46 @@ static void explain_filter_failure(enum filter_failure failure, int error) {
         }
 }
 
-/* Waits for one byte of the supervisor. */
-static int expect(int channel, enum channel_byte wanted) {
-        int r = channel_receive(channel, NULL);
-
-        if (r == (int) wanted)
-                return 0;
-        if (r == CHANNEL_OLD_KERNEL)
-                log_message(LOG_ERR, "this kernel cannot put descriptors into another process "
-                                     "(SECCOMP_IOCTL_NOTIF_ADDFD, Linux 5.9 or later)");
-        else if (r == CHANNEL_BLIND)
-                log_message(LOG_ERR,
-                            "the kernel does not let the supervisor look into the target (pidfd_getfd() is "
-                            "refused: a security module, or a ptrace policy such as "
-                            "kernel.yama.ptrace_scope=3)");
-        else
-                log_message(LOG_ERR,
-                            "the supervisor ended before it was ready; a sandbox may have killed it");
-        return -EPERM;
-}
-
 /* Returns 0, or a negative errno after logging why. */
-static int install_filter(unsigned traps, const struct closing *closing, int *ret_listener) {
+static int install_filter(const struct filter_program *program, bool traps, int *ret_listener) {
         enum filter_failure failure;
-        int r = filter_install(traps, closing, ret_listener, &failure);
+        int r = filter_install(program, traps, ret_listener, &failure);
 
         if (r < 0)
                 explain_filter_failure(failure, r);
         return r;
 }
 
-/* Installs the filter and hands the listener over. */
-static int attach_supervisor(unsigned traps, const struct closing *closing, int channel) {
-        _cleanup_close_ int listener = -1;
-        pid_t supervisor;
+static int close_calls(const struct closing *closing) {
+        struct filter_program program;
         int r;
 
-        r = expect(channel, CHANNEL_ALIVE);
-        if (r < 0)
-                return r;
-        /* Yama lets a stranger look into this process only if asked to, and keeps to it over execve(). */
-        if (recv(channel, &supervisor, sizeof(supervisor), 0) == sizeof(supervisor))
-                (void) prctl(PR_SET_PTRACER, (unsigned long) supervisor, 0, 0, 0);
-
-        r = install_filter(traps, closing, &listener);
-        if (r < 0)
-                return r;
-        r = channel_send(channel, CHANNEL_LISTENER, listener);
+        if (closing_has_no_calls(closing))
+                return 0;
+        r = closing_write_filter(closing, &program);
         if (r < 0) {
-                log_message(LOG_ERR, "cannot reach the supervisor: %s", strerror(-r));
+                explain_filter_failure(FILTER_OTHER, r);
                 return r;
         }
-        return expect(channel, CHANNEL_READY);
+        return install_filter(&program, false, &(int){-1});
+}
+
+/* Puts this process under the supervisor. On success, *ret_channel is the caller's. */
+static int become_supervised(const struct supervisor *supervisor, unsigned traps, int *ret_channel) {
+        _cleanup_close_ int channel = -1, listener = -1;
+        struct filter_program program;
+        int r;
+
+        r = supervisor_start(supervisor, &channel);
+        if (r < 0)
+                return r;
+        filter_write(traps, &program);
+        r = install_filter(&program, true, &listener);
+        if (r >= 0)
+                r = supervisor_give(channel, listener);
+        if (r >= 0)
+                *ret_channel = take_fd(&channel);
+        return r;
 }
 
 /* The supervisor may look at the target from now on, and nothing more is needed of what is given up here. */
@@ -287,11 +155,13 @@ static int lower_target(const struct launch *launch) {
 
         if (launch->policy.strict != STRICT_OFF) {
                 r = strict_lower_target(&launch->policy);
-                if (r >= 0 && !closing_has_no_calls(&launch->closing))
-                        r = install_filter(0, &launch->closing, &(int){-1});
                 if (r < 0)
                         return r;
         }
+        /* These may be needed for all that was installed before. */
+        r = close_calls(&launch->closing);
+        if (r < 0)
+                return r;
         r = closing_drop_capabilities(&launch->closing);
         if (r < 0)
                 log_message(LOG_ERR, "cannot drop the capabilities of --close-capabilities=: %s",
@@ -319,29 +189,14 @@ int launch(const struct launch *launch) {
                                         .report = launch->report,
                                         .no_main_pid = launch->no_main_pid,
                                         .first_process = getpid()};
-        /* The calls that are closed may be needed to install the second filter of --strict. */
-        const struct closing none = {}, *closing = policy.strict != STRICT_OFF ? &none : &launch->closing;
-        _cleanup_close_ int ours = -1, theirs = -1;
-        int r;
+        _cleanup_close_ int channel = -1;
+        int status;
 
         if (traps != 0) {
-                r = channel_open(&ours, &theirs);
-                if (r < 0) {
-                        log_message(LOG_ERR, "cannot make a socket pair: %s", strerror(-r));
+                if (become_supervised(&supervisor, traps, &channel) < 0)
                         return EXIT_NOT_ALLOWED;
-                }
-                if (start_supervisor(&supervisor, theirs) < 0)
-                        return EXIT_NOT_ALLOWED;
-                replace_fd(&theirs, -1);
-                if (attach_supervisor(traps, closing, ours) < 0)
-                        return EXIT_NOT_ALLOWED;
-        } else {
-                if (launch->ready_mode == READY_EXEC)
-                        (void) manager_notify(0, "READY=1");
-                if (!closing_has_no_calls(&launch->closing) &&
-                    install_filter(0, &launch->closing, &(int){-1}) < 0)
-                        return EXIT_NOT_ALLOWED;
-        }
+        } else if (launch->ready_mode == READY_EXEC)
+                (void) manager_notify(0, "READY=1");
 
         if (lower_target(launch) < 0)
                 return EXIT_NOT_ALLOWED;
@@ -349,8 +204,8 @@ int launch(const struct launch *launch) {
         if (policy.strict != STRICT_OFF &&
             strict_close_descriptors(&policy, launch->passed, launch->keep_fds) < 0)
                 return EXIT_NOT_ALLOWED;
-        r = execute(launch);
-        if (ours >= 0)
-                (void) channel_send(ours, CHANNEL_FAILED, -1);
-        return r;
+        status = execute(launch);
+        if (channel >= 0)
+                (void) channel_send(channel, CHANNEL_FAILED, -1);
+        return status;
 }

@@ -9,9 +9,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include <systemd/sd-daemon.h>
-
 #include "log.h"
+#include "manager.h"
 #include "systemctl.h"
 #include "util.h"
 
@@ -360,7 +359,7 @@ int learn_unit(const char *name) {
 
         if (check_name(name, &unit) < 0)
                 return EXIT_USAGE;
-        if (sd_booted() <= 0) {
+        if (!manager_has_booted()) {
                 log_message(LOG_ERR, "--unit= needs a system that was booted with systemd");
                 return EXIT_NOT_ALLOWED;
         }

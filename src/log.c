@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "log.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -10,9 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
-
+#include "journal.h"
 #include "target.h"
 
 static int max_level = LOG_WARNING;
@@ -60,6 +59,8 @@ void log_never_wait(void) {
         may_wait = false;
 }
 
+#define ENTRY_FIELDS_MAX 8
+
 /* Room for the closing words of a line */
 #define LINE_END_MAX 80
 
@@ -95,6 +96,17 @@ PRINTF(2, 3) static void print_line(int priority, const char *format, ...) {
                 n_lost = 0;
 }
 
+/* Sends an entry with what every one has, and these fields. */
+static int send_to_journal(int priority, const struct journal_field *fields, size_t n) {
+        const char level[] = {(char) ('0' + priority), '\0'};
+        struct journal_field all[ENTRY_FIELDS_MAX] = {{"PRIORITY", level},
+                                                      {"SYSLOG_IDENTIFIER", "force-bind"}};
+
+        assert(n + 2 <= ELEMENTSOF(all));
+        memcpy(all + 2, fields, n * sizeof(*fields));
+        return journal_send(all, n + 2, may_wait);
+}
+
 void log_message(int priority, const char *format, ...) {
         int saved = errno;
         char text[2048];
@@ -108,26 +120,31 @@ void log_message(int priority, const char *format, ...) {
 
         /* By its stream, the journal knows which unit a message is of even when the sender has ended; the
          * fields of the native protocol would add nothing here. */
-        if (!to_journal || stderr_leads_to_journal || sd_journal_print(priority, "%s", text) < 0)
+        if (!to_journal || stderr_leads_to_journal ||
+            send_to_journal(priority, &(struct journal_field){"MESSAGE", text}, 1) < 0)
                 print_line(priority, "%s", text);
         errno = saved;
 }
 
 void log_decision(int priority, const struct log_entry *entry) {
         const char *rule = entry->rule ? entry->rule : "none";
-        char name[17];
+        char name[17], tid[16], text[2048];
         int r = -1;
 
         if (!log_wants(priority))
                 return;
-        (void) thread_name(entry->tid, name);
-        if (to_journal)
-                r = sd_journal_send("MESSAGE=%s[%d]: %s: %s (rule: %s)", name, entry->tid, entry->requested,
-                                    entry->result, rule, "PRIORITY=%i", priority, "MESSAGE_ID=%s",
-                                    entry->message_id, "OBJECT_PID=%d", entry->tid,
-                                    "FORCE_BIND_REQUESTED=%s", entry->requested, "FORCE_BIND_RULE=%s", rule,
-                                    "FORCE_BIND_RESULT=%s", entry->result, NULL);
+        (void) snprintf(text, sizeof(text), "%s[%d]: %s: %s (rule: %s)", thread_name(entry->tid, name),
+                        entry->tid, entry->requested, entry->result, rule);
+        (void) snprintf(tid, sizeof(tid), "%d", entry->tid);
+        if (to_journal) {
+                const struct journal_field fields[] = {
+                        {"MESSAGE", text},         {"MESSAGE_ID", entry->message_id},
+                        {"OBJECT_PID", tid},       {"FORCE_BIND_REQUESTED", entry->requested},
+                        {"FORCE_BIND_RULE", rule}, {"FORCE_BIND_RESULT", entry->result},
+                };
+
+                r = send_to_journal(priority, fields, ELEMENTSOF(fields));
+        }
         if (r < 0)
-                print_line(priority, "%s[%d]: %s: %s (rule: %s)", name, entry->tid, entry->requested,
-                           entry->result, rule);
+                print_line(priority, "%s", text);
 }

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <systemd/sd-daemon.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include "util.h"
 
@@ -13,10 +15,60 @@ bool manager_listens(void) {
         return getenv("NOTIFY_SOCKET") != NULL;
 }
 
-int manager_notify(pid_t in_the_name_of, const char *state) {
-        int r = sd_pid_notify(in_the_name_of, 0, state);
+bool manager_has_booted(void) {
+        struct stat st;
 
-        return r < 0 ? r : 0;
+        return lstat("/run/systemd/system", &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* "@" stands for the zero byte of an abstract name. */
+static int notify_address(struct sockaddr_un *ret, socklen_t *ret_length) {
+        const char *path = getenv("NOTIFY_SOCKET");
+        size_t length = path ? strlen(path) : 0;
+
+        if (!path)
+                return -ENOENT;
+        if (path[0] != '/' && path[0] != '@')
+                return -EAFNOSUPPORT;
+        if (length < 2 || length >= sizeof(ret->sun_path))
+                return -EINVAL;
+        *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+        memcpy(ret->sun_path, path, length);
+        if (path[0] == '@')
+                ret->sun_path[0] = '\0';
+        *ret_length = (socklen_t) (offsetof(struct sockaddr_un, sun_path) + length + (path[0] == '/'));
+        return 0;
+}
+
+int manager_notify(pid_t in_the_name_of, const char *state) {
+        union {
+                struct cmsghdr header; /* aligns */
+                char bytes[CMSG_SPACE(sizeof(struct ucred))];
+        } control = {};
+        struct ucred sender = {in_the_name_of, getuid(), getgid()};
+        struct iovec text = {(void *) state, strlen(state)};
+        struct sockaddr_un address;
+        struct msghdr message = {.msg_name = &address, .msg_iov = &text, .msg_iovlen = 1};
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        r = notify_address(&address, &message.msg_namelen);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return -errno;
+        if (in_the_name_of != 0 && in_the_name_of != getpid()) {
+                message.msg_control = &control;
+                message.msg_controllen = sizeof(control);
+                control.header = (struct cmsghdr){CMSG_LEN(sizeof(sender)), SOL_SOCKET, SCM_CREDENTIALS};
+                memcpy(CMSG_DATA(&control.header), &sender, sizeof(sender));
+                if (sendmsg(fd, &message, MSG_NOSIGNAL) >= 0)
+                        return 0;
+                message.msg_control = NULL; /* without the privilege, in our own */
+                message.msg_controllen = 0;
+        }
+        return sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 static FILE *open_own_cgroup(void) {

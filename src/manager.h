@@ -13,8 +13,12 @@
 /* There is a service manager that wants to know. */
 bool manager_listens(void);
 
+/* This system runs systemd (sd_booted(3)). */
+bool manager_has_booted(void);
+
 /* Sends a message in the name of this process, if we may speak for others (with CAP_SYS_ADMIN
- * NotifyAccess=main is enough then), else in our own. Returns 0 or a negative errno. */
+ * NotifyAccess=main is enough then), else in our own. Returns 0, also where nobody listens, or a
+ * negative errno. */
 int manager_notify(pid_t in_the_name_of, const char *state);
 
 /* The main process of a service whose first process is gone (Type=forking without PIDFile=), and that which

@@ -5,8 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <systemd/sd-daemon.h>
-
+#include "listen-fds.h"
 #include "socket-info.h"
 #include "util.h"
 
@@ -58,31 +57,18 @@ static int add_inherited(struct passed_sockets *passed, const struct rule *rules
         return r;
 }
 
-/* With PrivatePIDs=, the manager names the process by what it was outside of its PID namespace: in
- * LISTEN_PID (systemd 257), in LISTEN_PIDFDID (262). If it calls the process that it has executed the same,
- * and that is PID 1, we are meant. */
-static void correct_listen_pid(void) {
-        const char *listen_pid = getenv("LISTEN_PID"), *executed = getenv("SYSTEMD_EXEC_PID");
-
-        if (getpid() != 1 || !listen_pid || !executed || strcmp(listen_pid, executed) != 0)
-                return;
-        (void) setenv("LISTEN_PID", "1", true);
-        (void) unsetenv("LISTEN_PIDFDID");
-}
-
 int passed_sockets_read(const struct rule *rules, size_t n_rules, struct passed_sockets *ret) {
         struct passed_sockets passed = {};
         int n, r = 0;
 
-        correct_listen_pid();
-        n = sd_listen_fds_with_names(0, &passed.names);
+        n = listen_fds_read(&passed.names);
         if (n < 0)
-                return n == -ENOMEM || n == -EBADF ? n : -EINVAL;
+                return n;
         passed.n_passed = (unsigned) n;
         passed.foreign = n == 0 && getenv("LISTEN_FDS");
 
         for (unsigned i = 0; i < passed.n_passed && r >= 0; i++)
-                r = add_socket(&passed, SD_LISTEN_FDS_START + (int) i, i, false, passed.names[i]);
+                r = add_socket(&passed, LISTEN_FDS_START + (int) i, i, false, passed.names[i]);
         if (r >= 0)
                 r = add_inherited(&passed, rules, n_rules);
         if (r < 0)
@@ -93,9 +79,7 @@ int passed_sockets_read(const struct rule *rules, size_t n_rules, struct passed_
 }
 
 void passed_sockets_free(struct passed_sockets *passed) {
-        for (unsigned i = 0; passed->names && passed->names[i]; i++)
-                free(passed->names[i]);
-        free(passed->names);
+        listen_fds_free(passed->names);
         free(passed->sockets);
         *passed = (struct passed_sockets){};
 }
@@ -108,9 +92,9 @@ static void set_close_on_exec(int fd, bool on) {
 }
 
 void passed_sockets_leave(const struct passed_sockets *passed, bool keep) {
-        /* sd_listen_fds() has set FD_CLOEXEC on all of them */
+        /* listen_fds_read() has set FD_CLOEXEC on all of them */
         for (unsigned i = 0; i < passed->n_passed; i++) {
-                int fd = SD_LISTEN_FDS_START + (int) i;
+                int fd = LISTEN_FDS_START + (int) i;
 
                 if (keep || !is_socket(fd))
                         set_close_on_exec(fd, false);
@@ -121,8 +105,5 @@ void passed_sockets_leave(const struct passed_sockets *passed, bool keep) {
         for (size_t i = 0; i < passed->n_sockets; i++)
                 if (passed->sockets[i].fd > STDERR_FILENO)
                         (void) close(passed->sockets[i].fd);
-        (void) unsetenv("LISTEN_PID");
-        (void) unsetenv("LISTEN_PIDFDID");
-        (void) unsetenv("LISTEN_FDS");
-        (void) unsetenv("LISTEN_FDNAMES");
+        listen_fds_unset();
 }

@@ -6,6 +6,10 @@
  * notification. */
 
 #include "decide.h"
+#include "filter-program.h"
+
+/* Writes it. Pure. */
+void strict_write_filter(const struct policy *policy, struct filter_program *ret);
 
 /* Installs it on this thread, for all that it starts from now on. Needs no_new_privs. No further listener
  * can be had then: filter_install() with traps comes first. Returns 0 or a negative errno. */

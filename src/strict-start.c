@@ -8,10 +8,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <systemd/sd-daemon.h>
 
 #include "capabilities.h"
 #include "landlock.h"
+#include "listen-fds.h"
 #include "log.h"
 #include "socket-info.h"
 #include "strict-filter.h"
@@ -150,7 +150,7 @@ static int close_inherited(int fd, bool fill) {
 int strict_close_descriptors(const struct policy *policy, const struct passed_sockets *passed,
                              bool keep_fds) {
         DIR *directory = opendir("/proc/self/fd");
-        int first_unpassed = SD_LISTEN_FDS_START + (keep_fds ? (int) passed->n_passed : 0), r = 0;
+        int first_unpassed = LISTEN_FDS_START + (keep_fds ? (int) passed->n_passed : 0), r = 0;
         const struct dirent *entry;
 
         if (!directory)

@@ -2,11 +2,13 @@
 #include "strict-supervisor.h"
 
 #include <linux/capability.h>
-#include <seccomp.h>
+#include <linux/seccomp.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "capabilities.h"
+#include "filter.h"
 #include "log.h"
 #include "util.h"
 
@@ -20,45 +22,51 @@ static const uint64_t needed_capabilities =
         BIT(CAP_FSETID) | BIT(CAP_CHOWN) | BIT(CAP_KILL);
 
 /* No execve(), accept(), mount(), bpf() ...: each program and connection that there is was there before. */
-static const char *const needed_calls[] = {
+/* clang-format off */
+static const int needed_calls[] = {
         /* the listener and the target */
-        "ioctl", "process_vm_readv", "pidfd_open", "pidfd_getfd", "pidfd_send_signal", "ptrace", "kcmp",
+        SYS_ioctl, SYS_process_vm_readv, SYS_pidfd_open, SYS_pidfd_getfd, SYS_pidfd_send_signal,
+        SYS_ptrace, SYS_kcmp,
         /* sockets */
-        "socket", "socketpair", "bind", "connect", "listen", "shutdown", "getsockname", "getpeername",
-        "getsockopt", "setsockopt", "sendto", "sendmsg", "recvfrom", "recvmsg", "epoll_create1", "epoll_ctl",
-        "epoll_wait", "epoll_pwait", "poll", "ppoll",
+        SYS_socket, SYS_socketpair, SYS_bind, SYS_connect, SYS_listen, SYS_shutdown,
+        SYS_getsockname, SYS_getpeername, SYS_getsockopt, SYS_setsockopt, SYS_sendto, SYS_sendmsg,
+        SYS_recvfrom, SYS_recvmsg, SYS_epoll_create1, SYS_epoll_ctl, SYS_epoll_pwait, SYS_ppoll,
         /* files */
-        "open", "openat", "openat2", "read", "pread64", "readv", "write", "writev", "close", "close_range",
-        "lseek", "stat", "fstat", "lstat", "newfstatat", "fstatat64", "statx", "fstatfs", "access",
-        "faccessat", "faccessat2", "readlink", "readlinkat", "getdents64", "unlink", "unlinkat", "fchown",
-        "dup", "dup2", "dup3", "fcntl", "fcntl64", "memfd_create",
+        SYS_openat, SYS_openat2, SYS_read, SYS_pread64, SYS_readv, SYS_write, SYS_writev, SYS_close,
+        SYS_close_range, SYS_lseek, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_fstatfs,
+        SYS_faccessat, SYS_faccessat2, SYS_readlinkat, SYS_getdents64, SYS_unlinkat, SYS_fchown,
+        SYS_dup, SYS_dup3, SYS_fcntl, SYS_memfd_create,
         /* children that are the target for a moment */
-        "clone", "clone3", "fork", "wait4", "waitid", "kill", "tgkill", "exit", "exit_group", "unshare",
-        "setns", "chroot", "chdir", "fchdir", "umask", "setgroups", "setresuid", "setresgid", "capget",
-        "capset", "prctl",
+        SYS_clone, SYS_clone3, SYS_wait4, SYS_waitid, SYS_kill, SYS_tgkill, SYS_exit,
+        SYS_exit_group, SYS_unshare, SYS_setns, SYS_chroot, SYS_chdir, SYS_fchdir, SYS_umask,
+        SYS_setgroups, SYS_setresuid, SYS_setresgid, SYS_capget, SYS_capset, SYS_prctl,
         /* what libc wants */
-        "mmap", "munmap", "mprotect", "mremap", "madvise", "brk", "rt_sigaction", "rt_sigprocmask",
-        "rt_sigpending", "rt_sigreturn", "restart_syscall", "futex", "set_robust_list", "rseq", "getpid",
-        "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "getgroups", "getrandom", "uname",
-        "prlimit64", "setrlimit", "getrlimit", "clock_gettime", "clock_nanosleep", "nanosleep",
-        "gettimeofday", "time"};
-
-static void release_filter(scmp_filter_ctx *filter) {
-        if (*filter)
-                seccomp_release(*filter);
-}
+        SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_brk, SYS_rt_sigaction,
+        SYS_rt_sigprocmask, SYS_rt_sigpending, SYS_rt_sigreturn, SYS_restart_syscall, SYS_futex,
+        SYS_set_robust_list, SYS_rseq, SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid,
+        SYS_getgid, SYS_getegid, SYS_getgroups, SYS_getrandom, SYS_uname, SYS_prlimit64,
+        SYS_clock_gettime, SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday,
+#ifdef SYS_open /* older calls, which newer machines have not got */
+        SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_unlink, SYS_dup2, SYS_fork,
+        SYS_epoll_wait, SYS_poll, SYS_time, SYS_getrlimit, SYS_setrlimit,
+#endif
+};
+/* clang-format on */
 
 static int install_filter(void) {
-        _cleanup_(release_filter) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-        int r = filter ? 0 : -ENOMEM;
+        struct filter_program program = {};
+        size_t begin = filter_begin_if_architecture(&program, FILTER_NATIVE_ARCHITECTURE);
+        int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(needed_calls) && r >= 0; i++) {
-                int number = seccomp_syscall_resolve_name(needed_calls[i]);
-
-                if (number >= 0) /* this machine has it */
-                        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
+        filter_load(&program, offsetof(struct seccomp_data, nr));
+        for (size_t i = 0; i < ELEMENTSOF(needed_calls); i++) {
+                filter_emit(&program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t) needed_calls[i], 0, 1);
+                filter_return(&program, SECCOMP_RET_ALLOW);
         }
-        return r < 0 ? r : seccomp_load(filter);
+        filter_end_if_architecture(&program, begin);
+        filter_return(&program, SECCOMP_RET_ERRNO | EPERM);
+        r = filter_install_program(&program, 0);
+        return r < 0 ? r : 0;
 }
 
 void strict_hide_supervisor(void) {

@@ -66,19 +66,26 @@ struct running {
 /* What a control group is told to end with: KillSignal= of all but rare units */
 static const int stop_signals[] = {SIGTERM, SIGINT, SIGQUIT};
 
-/* The service's cgroup gets signals that are meant for the target. SIGCHLD stays, for our own children;
- * those to end wait for good, see is_being_stopped(). */
+/* The service's cgroup gets signals that are meant for the target. Until they are ignored, none arrives. */
+static void block_signals(void) {
+        sigset_t all;
+
+        (void) sigfillset(&all);
+        (void) sigprocmask(SIG_SETMASK, &all, NULL);
+}
+
+/* SIGCHLD stays, for our own children; those to end wait for good, see is_being_stopped(). */
 static void ignore_signals(void) {
         sigset_t blocked;
 
         (void) sigemptyset(&blocked);
         for (size_t i = 0; i < ELEMENTSOF(stop_signals); i++)
                 (void) sigaddset(&blocked, stop_signals[i]);
-        (void) sigprocmask(SIG_SETMASK, &blocked, NULL);
         /* An ignored signal is not kept */
         for (int number = 1; number < NSIG; number++)
                 (void) signal(number,
                               number == SIGCHLD || sigismember(&blocked, number) == 1 ? SIG_DFL : SIG_IGN);
+        (void) sigprocmask(SIG_SETMASK, &blocked, NULL);
 }
 
 /* The service manager has told the whole control group to end. */
@@ -152,11 +159,14 @@ static void move_passed_up(struct policy *policy) {
                 policy->passed[i].fd = move_up(policy->passed[i].fd);
 }
 
-static int detach(const struct supervisor *supervisor, int channel) {
+/* What the target need not wait for */
+static void detach(const struct supervisor *supervisor) {
+        _cleanup_close_ int null = -1;
         struct rlimit limit;
-        int null;
 
-        (void) setsid();
+        /* Out of reach of signals to the target's process group. A session would be no better, and takes the
+         * kernel a fifth of a millisecond (sched(7), autogroups). */
+        (void) setpgid(0, 0);
         /* What outlives a child that answers a call is not to come to the target (answer.c). */
         (void) prctl(PR_SET_CHILD_SUBREAPER, supervisor->policy->strict != STRICT_OFF, 0, 0, 0);
         ignore_signals();
@@ -171,15 +181,12 @@ static int detach(const struct supervisor *supervisor, int channel) {
                 if (fcntl(STDERR_FILENO, F_GETFD) < 0)
                         (void) dup2(null, STDERR_FILENO);
         }
-        if (close_others(supervisor, channel) < 0)
-                return -ENOMEM;
 
         /* Descriptors get the target's numbers for a moment, see replace.c. */
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
                 limit.rlim_cur = limit.rlim_max;
                 (void) setrlimit(RLIMIT_NOFILE, &limit);
         }
-        return 0;
 }
 
 /* --- what the service manager is told --- */
@@ -415,17 +422,27 @@ static void read_paths(struct answerer *answerer) {
         }
 }
 
-/* Zeroed memory that children share, for good. Under --strict each request is answered by one (answer.c),
- * and what it has found out must not be lost with it. NULL: there is none. */
-static void *allocate(size_t n, size_t size) {
-        void *memory = mmap(NULL, n * size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+/* Zeroed memory that stays for good. Under --strict, children share it: each request is answered by one
+ * (answer.c), and what it has found out must not be lost with it. NULL: there is none. */
+static void *allocate(const struct supervisor *supervisor, size_t n, size_t size) {
+        bool shared = supervisor->policy->strict != STRICT_OFF;
+        void *memory;
 
+        /* Of a large piece, only what is used takes any. */
+        if (!shared && n * size < (size_t) sysconf(_SC_PAGESIZE))
+                return calloc(n, size);
+        memory = mmap(NULL, n * size, PROT_READ | PROT_WRITE,
+                      (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1, 0);
         return memory == MAP_FAILED ? NULL : memory;
 }
 
-static int share_passed(struct policy *policy) {
-        struct passed_socket *shared = allocate(policy->n_passed + 1, sizeof(*shared));
+static int share_passed(const struct supervisor *supervisor) {
+        struct policy *policy = supervisor->policy;
+        struct passed_socket *shared;
 
+        if (policy->strict == STRICT_OFF)
+                return 0;
+        shared = allocate(supervisor, policy->n_passed + 1, sizeof(*shared));
         if (!shared)
                 return -ENOMEM;
         if (policy->n_passed > 0)
@@ -434,23 +451,37 @@ static int share_passed(struct policy *policy) {
         return 0;
 }
 
+static bool may_look_into(int pidfd) {
+        _cleanup_close_ int copy = pidfd < 0 ? -1 : pidfd_getfd(pidfd, STDERR_FILENO, 0);
+
+        return copy >= 0 || (pidfd >= 0 && errno == EBADF);
+}
+
+/* Returns 0 or a negative errno: where there will be none, the other side knows why, and has said so. */
+static int receive_listener(struct running *running) {
+        int r = channel_receive(running->channel, &running->answerer.listener);
+
+        return r == CHANNEL_LISTENER ? 0 : r < 0 ? r : -ECANCELED;
+}
+
+/* Says that every call will be answered before the first can come. */
 static int start(struct running *running, int channel) {
         const struct supervisor *supervisor = running->supervisor;
-        _cleanup_close_ int probe = -1;
-        pid_t pid = getpid();
         int r;
 
         running->answerer.policy = supervisor->policy;
         running->answerer.readiness = &running->readiness;
-        running->answerer.states = allocate(supervisor->policy->n_passed + 1, sizeof(struct passed_state));
-        running->answerer.told_not_adopted = allocate(supervisor->policy->n_rules + 1, sizeof(bool));
+        running->answerer.states =
+                allocate(supervisor, supervisor->policy->n_passed + 1, sizeof(struct passed_state));
+        running->answerer.told_not_adopted =
+                allocate(supervisor, supervisor->policy->n_rules + 1, sizeof(bool));
         running->manager_listens = manager_listens();
         /* Whoever tells the manager when it is ready does not fork away, and is the main process to its end.
          */
         running->main_process_sent = supervisor->no_main_pid || supervisor->ready_mode > READY_STATUS;
         running->answerer.tell_listening_process = running->manager_listens && !running->main_process_sent;
         readiness_init(&running->readiness, supervisor->ready_mode, supervisor->policy,
-                       allocate(supervisor->policy->n_rules + 1, sizeof(bool)));
+                       allocate(supervisor, supervisor->policy->n_rules + 1, sizeof(bool)));
         if (!running->readiness.rule_met || !running->answerer.states || !running->answerer.told_not_adopted)
                 return -ENOMEM;
         read_paths(&running->answerer);
@@ -464,41 +495,48 @@ static int start(struct running *running, int channel) {
                 running->answerer.observer = &running->observer;
         }
 
-        r = channel_send(channel, CHANNEL_ALIVE, -1);
-        if (r >= 0 && send(channel, &pid, sizeof(pid), MSG_NOSIGNAL) < 0)
-                r = -errno;
-        if (r >= 0)
-                r = channel_receive(channel, &running->answerer.listener);
-        if (r != CHANNEL_LISTENER)
-                return r < 0 ? r : -ECANCELED; /* the other side knows why, and has said so */
-        listener_prefer_synchronous(running->answerer.listener);
-
         running->first_process_fd = pidfd_open(supervisor->first_process, 0);
-        if (running->first_process_fd >= 0)
-                probe = pidfd_getfd(running->first_process_fd, STDERR_FILENO, 0);
-        r = running->first_process_fd < 0 || (probe < 0 && errno != EBADF) ? CHANNEL_BLIND : CHANNEL_READY;
-        if (!listener_can_set_fd(running->answerer.listener))
-                r = CHANNEL_OLD_KERNEL;
+        if (!may_look_into(running->first_process_fd)) {
+                /* It lets us in before it gives the listener (Yama). */
+                r = receive_listener(running);
+                if (r >= 0 && !may_look_into(running->first_process_fd))
+                        r = channel_send(channel, CHANNEL_BLIND, -1) < 0 ? -ECANCELED : -EPERM;
+                if (r < 0)
+                        return r;
+        }
         if (supervisor->policy->strict != STRICT_OFF)
                 strict_lower_supervisor();
-        return channel_send(channel, (char) r, -1);
+        r = channel_send(channel, CHANNEL_READY, -1);
+        if (r >= 0 && running->answerer.listener < 0)
+                r = receive_listener(running);
+        if (r >= 0)
+                listener_prefer_synchronous(running->answerer.listener);
+        return r;
 }
 
 _Noreturn void supervisor_run(const struct supervisor *supervisor, int channel) {
-        struct running *running = allocate(1, sizeof(*running));
+        struct running *running;
 
-        if (!running || share_passed(supervisor->policy) < 0)
+        block_signals();
+        running = allocate(supervisor, 1, sizeof(*running));
+        if (!running || share_passed(supervisor) < 0)
                 _exit(1);
-        if (supervisor->policy->strict != STRICT_OFF)
-                strict_hide_supervisor();
         running->supervisor = supervisor;
         running->channel = move_up(channel);
         running->first_process_fd = -1;
         running->answerer.listener = running->answerer.listening_pidfd = -1;
         move_passed_up(supervisor->policy);
-        if (detach(supervisor, running->channel) < 0)
+        if (close_others(supervisor, running->channel) < 0) {
                 log_message(LOG_ERR, "out of memory");
-        else if (start(running, running->channel) >= 0) {
+                _exit(1);
+        }
+        if (supervisor->policy->strict != STRICT_OFF) { /* it might not be able to any more */
+                strict_hide_supervisor();
+                detach(supervisor);
+        }
+        if (start(running, running->channel) >= 0) {
+                if (supervisor->policy->strict == STRICT_OFF)
+                        detach(supervisor);
                 loop(running);
                 if (running->executed)
                         complain_about_unused(running);

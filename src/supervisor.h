@@ -18,12 +18,10 @@ struct supervisor {
 
 /* What goes over the channel between the process that becomes the target and its supervisor */
 enum channel_byte {
-        CHANNEL_ALIVE = 'a',      /* supervisor: may be let in by the target (PR_SET_PTRACER) */
-        CHANNEL_LISTENER = 'l',   /* target: here is the listener */
-        CHANNEL_READY = 'r',      /* supervisor: every call will be answered */
-        CHANNEL_BLIND = 'b',      /* supervisor: the kernel does not let me look into the target */
-        CHANNEL_OLD_KERNEL = 'o', /* supervisor: the kernel cannot put descriptors into the target */
-        CHANNEL_FAILED = 'f',     /* target: the program could not be executed */
+        CHANNEL_LISTENER = 'l', /* target: here is the listener */
+        CHANNEL_READY = 'r',    /* supervisor: every call will be answered */
+        CHANNEL_BLIND = 'b',    /* supervisor: the kernel does not let me look into the target */
+        CHANNEL_FAILED = 'f',   /* target: the program could not be executed */
 };
 
 /* Runs in the supervisor's process and does not return. channel is its end of the channel. */
