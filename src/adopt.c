@@ -10,12 +10,14 @@ static struct passed_state *state_of(const struct answerer *answerer, const stru
         return &answerer->states[passed - answerer->policy->passed];
 }
 
-void learn_options(struct answerer *answerer, const struct passed_socket *passed) {
+bool learn_options(struct answerer *answerer, const struct passed_socket *passed) {
         struct passed_state *state = state_of(answerer, passed);
         struct socket_info info = {.kind = passed->kind};
 
-        if (!state->known)
-                state->known = socket_options_read(passed->fd, &info);
+        if (state->known)
+                return false;
+        state->known = socket_options_read(passed->fd, &info);
+        return state->known != NULL;
 }
 
 /* The program has one socket for both families, the unit has one for each. */
@@ -28,6 +30,7 @@ static void complain_about_unserved(struct bind_call *bind_call, const struct pa
         if (!unserved || readiness->unserved == unserved)
                 return;
         readiness->unserved = unserved;
+        readiness->changed = true;
         log_message(LOG_WARNING,
                     "nobody serves passed socket %s, %s: the program has one socket for both families, and "
                     "it got the IPv6 one; the .socket unit needs one ListenStream=%u in the place of two",
@@ -37,34 +40,37 @@ static void complain_about_unserved(struct bind_call *bind_call, const struct pa
 /* Processes that share a socket share what becomes of it (a fork before bind(), or a privileged helper that
  * binds it). We can reach them only in a call of theirs, and listen() is the one that they need. */
 static void expect_others(const struct bind_call *bind_call, const struct passed_socket *passed) {
+        char asked[REQUEST_STRING_MAX];
+
         remember_stand_in(bind_call->answerer, bind_call->info.cookie, passed);
         if (is_stream(&passed->kind))
                 log_message(
                         LOG_INFO,
                         "%s: another process has this socket open, too; it gets passed socket %s when it "
                         "calls listen()",
-                        bind_call->asked, passed->name);
+                        describe_request(bind_call, asked), passed->name);
         else
                 log_message(
                         LOG_WARNING,
                         "%s: another process has this socket open, too, and receives nothing by it: only "
                         "the one that called bind() has got passed socket %s",
-                        bind_call->asked, passed->name);
+                        describe_request(bind_call, asked), passed->name);
 }
 
 static int put_passed_in_place(struct bind_call *bind_call, const struct decision *decision) {
         struct answerer *answerer = bind_call->answerer;
         struct passed_socket *passed = decision->passed;
-        char address[ADDRESS_STRING_MAX], result[RESULT_MAX];
+        char address[ADDRESS_STRING_MAX], result[RESULT_MAX], asked[REQUEST_STRING_MAX];
         unsigned n_failed;
+        bool untouched;
         int r;
 
-        learn_options(answerer, passed);
+        untouched = learn_options(answerer, passed);
         n_failed = socket_options_replay(bind_call->fd, &bind_call->info, passed->fd,
-                                         state_of(answerer, passed)->known);
+                                         state_of(answerer, passed)->known, untouched);
         if (n_failed > 0)
-                log_message(LOG_DEBUG, "%s: %u socket options could not be carried over", bind_call->asked,
-                            n_failed);
+                log_message(LOG_DEBUG, "%s: %u socket options could not be carried over",
+                            describe_request(bind_call, asked), n_failed);
         replay_memberships(answerer, bind_call->info.cookie, passed);
         disconnect_datagram(passed);
         r = put_in_place(bind_call, passed->fd);
@@ -73,7 +79,7 @@ static int put_passed_in_place(struct bind_call *bind_call, const struct decisio
         if (r > 0)
                 expect_others(bind_call, passed);
         readiness_adopted(answerer->readiness, decision->rule, passed, &bind_call->request.address);
-        answer_success(answerer, bind_call->target, passed->cookie);
+        answer_bound(bind_call, passed->cookie);
 
         (void) snprintf(result, sizeof(result), "adopted %s=%u %s, %s", passed->inherited ? "fd" : "sd",
                         passed->index, passed->name, address_format(&passed->address, address));
@@ -112,7 +118,7 @@ static int park_socket(struct bind_call *bind_call, const struct decision *decis
                 if (r < 0)
                         return r;
                 cookie = info.cookie;
-                (void) socket_options_replay(bind_call->fd, &bind_call->info, parked, NULL);
+                (void) socket_options_replay(bind_call->fd, &bind_call->info, parked, NULL, false);
                 r = put_in_place(bind_call, parked);
         } else
                 /* The target could take off what keeps that one from receiving. */
@@ -124,7 +130,7 @@ static int park_socket(struct bind_call *bind_call, const struct decision *decis
                 readiness_parked_beside(bind_call->answerer->readiness, decision->rule);
         else
                 readiness_parked(bind_call->answerer->readiness, address, decision->passed);
-        answer_success(bind_call->answerer, bind_call->target, cookie);
+        answer_bound(bind_call, cookie);
         (void) snprintf(result, sizeof(result), "parked: %s=%u %s, %s %s", passed->inherited ? "fd" : "sd",
                         passed->index, passed->name, address_format(&passed->address, text),
                         beside ? "is what the program's other bind of this port has got"

@@ -41,9 +41,13 @@ static int read_request(struct bind_call *bind_call) {
         const struct call *call = bind_call->call;
         int r;
 
-        r = target_read(bind_call->target, call->pointer, &bind_call->sockaddr, call->length);
-        if (r < 0)
-                return r;
+        if (call->address_read)
+                bind_call->sockaddr = call->address;
+        else {
+                r = target_read(bind_call->target, call->pointer, &bind_call->sockaddr, call->length);
+                if (r < 0)
+                        return r;
+        }
         request->kind = bind_call->info.kind;
         request->v6only = bind_call->info.v6only;
         r = read_address(bind_call, &request->address);
@@ -68,7 +72,6 @@ static int read_request(struct bind_call *bind_call) {
                 request->same_file =
                         find_passed_path(bind_call->answerer, bind_call->target, AT_FDCWD, path);
         }
-        describe_request(bind_call);
         return 0;
 }
 
@@ -88,7 +91,7 @@ static int bind_as_asked(struct bind_call *bind_call, const struct decision *dec
                          "really bound as soon as its file system answers");
                 return 0;
         }
-        answer_success(bind_call->answerer, bind_call->target, cookie);
+        answer_bound(bind_call, cookie);
         if (decision->step == decision->rule->n_steps)
                 log_not_adopted(bind_call, MESSAGE_BOUND, decision, "really bound");
         else
@@ -125,14 +128,14 @@ static int bind_unmatched(struct bind_call *bind_call) {
                                &bind_call->sockaddr, bind_call->call->length);
 
         if (r >= 0)
-                answer_success(bind_call->answerer, bind_call->target, bind_call->info.cookie);
+                answer_bound(bind_call, bind_call->info.cookie);
         return r == -EINPROGRESS ? 0 : r;
 }
 
 static void refuse(struct bind_call *bind_call, const struct decision *decision) {
         char text[ADDRESS_STRING_MAX], result[RESULT_MAX];
 
-        (void) listener_answer(bind_call->target->listener, bind_call->target->id, -decision->error);
+        answer_failed(bind_call, -decision->error);
         if (decision->passed) {
                 struct address ipv4 = ipv4_of_passed(decision->passed);
 
@@ -144,6 +147,8 @@ static void refuse(struct bind_call *bind_call, const struct decision *decision)
                 log_bind(bind_call, LOG_WARNING, MESSAGE_DENIED, decision, result);
                 return;
         }
+        if (!log_wants(LOG_WARNING))
+                return;
         (void) snprintf(result, sizeof(result), "refused with %s",
                         strerrorname_np(decision->error) ? strerrorname_np(decision->error) : "an error");
         if (decision->rule && rule_adopts(decision->rule))
@@ -195,7 +200,9 @@ static void decide_and_carry_out(struct bind_call *bind_call) {
                 if (!decision.rule || decision.step >= decision.rule->n_steps)
                         break;
         }
-        (void) listener_answer(bind_call->target->listener, bind_call->target->id, error);
+        answer_failed(bind_call, error);
+        if (!log_wants(LOG_INFO))
+                return;
         (void) snprintf(result, sizeof(result), "failed with %s", strerrorname_np(-error));
         log_bind(bind_call, LOG_INFO, MESSAGE_FAILED, &decision, result);
 }
@@ -209,22 +216,21 @@ bool gives_renamed(struct bind_call *bind_call, const char *path, const struct p
         request->same_file = passed;
         if (unix_path_absolute(bind_call->target, path, bind_call->path) >= 0)
                 request->path = bind_call->path;
-        describe_request(bind_call);
         decide(bind_call->answerer->policy, request, 0, ret);
         return ret->verdict == VERDICT_ADOPT && ret->passed == passed;
 }
 
-bool answer_unconcerned_bind(struct answerer *answerer, const struct target *target,
-                             const struct call *call) {
-        struct sockaddr_storage sockaddr = {};
+bool answer_unconcerned_bind(struct answerer *answerer, const struct target *target, struct call *call) {
         struct address address;
         sa_family_t family;
 
-        if (call->length < sizeof(family) || call->length > sizeof(sockaddr) || log_wants(LOG_DEBUG) ||
-            target_read(target, call->pointer, &sockaddr, call->length) < 0)
+        if (call->length < sizeof(family) || call->length > sizeof(call->address) ||
+            target_peek(target, call->pointer, &call->address, call->length) < 0)
                 return false;
-        family = sockaddr.ss_family == AF_UNSPEC ? AF_INET : sockaddr.ss_family;
-        if (family != AF_UNIX && address_from_sockaddr(&sockaddr, call->length, family, &address) < 0)
+        call->address_read = true;
+        family = call->address.ss_family == AF_UNSPEC ? AF_INET : call->address.ss_family;
+        if (log_wants(LOG_DEBUG) ||
+            (family != AF_UNIX && address_from_sockaddr(&call->address, call->length, family, &address) < 0))
                 return false;
         if (policy_concerns(answerer->policy, family, family == AF_UNIX ? 0 : address.port))
                 return false;

@@ -119,7 +119,7 @@ static int make_sibling(const struct connect_call *connect_call, const struct pa
         fd = socket(passed->kind.domain, passed->kind.type | SOCK_CLOEXEC, passed->kind.protocol);
         if (fd < 0)
                 return -errno;
-        (void) socket_options_replay(connect_call->fd, &connect_call->info, fd, NULL);
+        (void) socket_options_replay(connect_call->fd, &connect_call->info, fd, NULL, false);
         if (passed->kind.domain == AF_INET6 &&
             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) < 0)
                 return -errno;

@@ -44,10 +44,9 @@ void answer_refused_access(struct answerer *answerer, const struct target *targe
 /* answer-bind.c: adopts, parks, binds elsewhere or as asked, refuses. */
 void answer_bind(struct answerer *answerer, const struct target *target, const struct call *call);
 
-/* answer-bind.c: answers a bind that no rule can be meant for, after a look at nothing but its address.
- * Returns whether it has; a target that was not opened yet will do. */
-bool answer_unconcerned_bind(struct answerer *answerer, const struct target *target,
-                             const struct call *call);
+/* answer-bind.c: reads a bind's address, and answers if no rule can be meant for it. Returns whether it has;
+ * to be called before the target is opened, which tells whether it was the target's memory. */
+bool answer_unconcerned_bind(struct answerer *answerer, const struct target *target, struct call *call);
 
 /* answer-listen.c: an adopted socket's backlog does not get smaller than the unit's. */
 void answer_listen(struct answerer *answerer, const struct target *target, const struct call *call);

@@ -189,7 +189,14 @@ static void answer_call(struct answerer *answerer, const struct target *target, 
 }
 
 static void answer_notification(struct answerer *answerer, const struct seccomp_notif *notification) {
-        struct target target = {answerer->listener, notification->id, (pid_t) notification->pid, -1};
+        struct target target = {
+                .listener = answerer->listener,
+                .id = notification->id,
+                .tid = (pid_t) notification->pid,
+                .pidfd = -1,
+                .known = is_strict(answerer) ? NULL
+                                             : &answerer->known_thread, /* a child keeps nothing open */
+        };
         struct call call;
         int r;
 

@@ -13,6 +13,7 @@
 #include "readiness.h"
 #include "real-bind.h"
 #include "socket-options.h"
+#include "target.h"
 #include "unix-path.h"
 
 /* Calls that were carried out but whose answer did not arrive, because a signal interrupted them */
@@ -63,6 +64,7 @@ struct answerer {
         struct passed_state *states; /* policy->n_passed */
         bool *told_not_adopted;      /* policy->n_rules: it was told that the rule could not adopt */
         struct address unmatched;    /* the last IP address that no rule matched; AF_UNSPEC: none */
+        struct known_thread known_thread;
         bool tell_listening_process; /* somebody wants to know listening_process */
         pid_t listening_process;     /* that called listen() last on an adopted or bound socket */
         int listening_pidfd;         /* of it, since its number may become another's; -1: none */
@@ -86,8 +88,9 @@ struct answerer {
 /* Receives and answers one notification of answerer->listener, if there is one. */
 void answer_one(struct answerer *answerer);
 
-/* Remembers which options a passed socket has, before anybody changes them. */
-void learn_options(struct answerer *answerer, const struct passed_socket *passed);
+/* Remembers which options a passed socket has, before anybody changes them. Returns whether it had to be
+ * asked. */
+bool learn_options(struct answerer *answerer, const struct passed_socket *passed);
 
 /* Refuses calls that have taken too long. To be called now and then while answerer->n_slow is not 0. */
 void answerer_end_slow(struct answerer *answerer);

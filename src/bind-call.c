@@ -10,10 +10,18 @@
 
 /* A signal may end the call before the answer arrives, and then the target makes it again, on a socket for
  * which it has been carried out already (seccomp_unotify(2), SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV). */
-void answer_success(struct answerer *answerer, const struct target *target, uint64_t cookie) {
-        if (listener_answer(target->listener, target->id, 0) != -ENOENT)
+void answer_bound(struct bind_call *bind_call, uint64_t cookie) {
+        struct answerer *answerer = bind_call->answerer;
+
+        replace_fd(&bind_call->fd, -1);
+        if (listener_answer(bind_call->target->listener, bind_call->target->id, 0) != -ENOENT)
                 return;
         answerer->unanswered[answerer->next_unanswered++ % UNANSWERED_MAX] = cookie;
+}
+
+void answer_failed(struct bind_call *bind_call, int error) {
+        replace_fd(&bind_call->fd, -1);
+        (void) listener_answer(bind_call->target->listener, bind_call->target->id, error);
 }
 
 bool take_unanswered(struct answerer *answerer, uint64_t cookie) {
@@ -27,24 +35,29 @@ bool take_unanswered(struct answerer *answerer, uint64_t cookie) {
 
 void log_bind(const struct bind_call *bind_call, int priority, const char *message_id,
               const struct decision *decision, const char *result) {
+        char asked[REQUEST_STRING_MAX];
         struct log_entry entry = {
                 .message_id = message_id,
                 .tid = bind_call->target->tid,
-                .requested = bind_call->asked,
+                .requested = asked,
                 .rule = decision && decision->rule ? decision->rule->text
                                                    : (decision && decision->automatic ? "auto" : NULL),
                 .result = result,
         };
 
+        if (!log_wants(priority))
+                return;
+        (void) describe_request(bind_call, asked);
         log_decision(priority, &entry);
 }
 
-void describe_request(struct bind_call *bind_call) {
+const char *describe_request(const struct bind_call *bind_call, char buffer[static REQUEST_STRING_MAX]) {
         const char *protocol = protocol_name(bind_call->info.kind.protocol);
         char text[ADDRESS_STRING_MAX];
 
-        (void) snprintf(bind_call->asked, sizeof(bind_call->asked), "%s%s%s", protocol ? protocol : "",
-                        protocol ? " " : "", address_format(&bind_call->request.address, text));
+        (void) snprintf(buffer, REQUEST_STRING_MAX, "%s%s%s", protocol ? protocol : "", protocol ? " " : "",
+                        address_format(&bind_call->request.address, text));
+        return buffer;
 }
 
 /* Closes our copy of a socket that is neither bound nor connected. Returns whether another process has it

@@ -17,14 +17,15 @@ struct bind_call {
         struct sockaddr_storage sockaddr;
         struct bind_request request;
         char path[UNIX_PATH_MAX];
-        char asked[ADDRESS_STRING_MAX + 16]; /* for the log */
 };
 
 /* Room for the description of a result */
 #define RESULT_MAX (ADDRESS_STRING_MAX + 300)
 
-/* Fills in bind_call->asked. */
-void describe_request(struct bind_call *bind_call);
+#define REQUEST_STRING_MAX (ADDRESS_STRING_MAX + 16)
+
+/* For the log: "tcp 0.0.0.0:80". Returns buffer. */
+const char *describe_request(const struct bind_call *bind_call, char buffer[static REQUEST_STRING_MAX]);
 
 /* decision may be NULL. */
 void log_bind(const struct bind_call *bind_call, int priority, const char *message_id,
@@ -39,8 +40,10 @@ void log_not_adopted(struct bind_call *bind_call, const char *message_id, const 
  * still has the target's own socket open; or an errno of replace_socket(). */
 int put_in_place(struct bind_call *bind_call, int fd);
 
-/* Answers 0. cookie: of the socket that the target has now, see take_unanswered(). */
-void answer_success(struct answerer *answerer, const struct target *target, uint64_t cookie);
+/* These answer, and close our copy of the target's socket first: the target may close its own at once, and
+ * bind the address again. cookie: of the socket that the target has now, see take_unanswered(). */
+void answer_bound(struct bind_call *bind_call, uint64_t cookie);
+void answer_failed(struct bind_call *bind_call, int error);
 
 /* Whether the call on this socket had been carried out, and only its answer did not arrive. */
 bool take_unanswered(struct answerer *answerer, uint64_t cookie);

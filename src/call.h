@@ -7,6 +7,7 @@
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "target.h"
 
@@ -49,6 +50,9 @@ struct call {
         int new_fd;                 /* what a rename makes of the path */
         uint64_t new_pointer;
         bool arguments_fixed; /* in registers: nothing can change them while the call waits */
+        /* bind()'s address, once it has been read; there is one copy only, by which everything is decided */
+        struct sockaddr_storage address;
+        bool address_read;
 };
 
 /* Returns 0, or the errno of reading socketcall's arguments (as target_read()). */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "policy-index.h"
 #include "strict.h"
 
 /* How well a passed socket's family suits a request; the higher the better. */
@@ -105,23 +106,44 @@ bool step_names_passed(const struct step *step, const struct passed_socket *pass
         return false;
 }
 
-/* The best passed socket, of those that step names (NULL: of all of LISTEN_FDS) */
-static struct passed_socket *choose(const struct policy *policy, const struct bind_request *request,
-                                    const struct step *step, enum closeness least) {
+static void choose_better(const struct bind_request *request, struct passed_socket *passed,
+                          enum closeness least, struct passed_socket **best, unsigned *best_suitability) {
+        unsigned s = suitability(request, passed, least);
+
+        if (s > *best_suitability) {
+                *best = passed;
+                *best_suitability = s;
+        }
+}
+
+/* The best passed socket, of those that step names */
+static struct passed_socket *choose_named(const struct policy *policy, const struct bind_request *request,
+                                          const struct step *step) {
         struct passed_socket *best = NULL;
         unsigned best_suitability = 0;
 
-        for (size_t i = 0; i < policy->n_passed; i++) {
-                struct passed_socket *passed = &policy->passed[i];
-                unsigned s;
+        for (size_t i = 0; i < policy->n_passed; i++)
+                if (step_names_passed(step, &policy->passed[i]))
+                        choose_better(request, &policy->passed[i], CLOSENESS_TAKEN, &best,
+                                      &best_suitability);
+        return best;
+}
 
-                if (step ? !step_names_passed(step, passed) : passed->inherited)
-                        continue;
-                s = suitability(request, passed, least);
-                if (s > best_suitability) {
-                        best = passed;
-                        best_suitability = s;
-                }
+/* The best passed socket for --auto, which never widens: of IP sockets, one of the same port */
+static struct passed_socket *choose_automatically(const struct policy *policy,
+                                                  const struct bind_request *request) {
+        size_t n = policy->n_passed;
+        const uint32_t *numbers = NULL;
+        struct passed_socket *best = NULL;
+        unsigned best_suitability = 0;
+
+        if (policy->index && address_is_ip(&request->address))
+                numbers = port_index_find(&policy->index->passed, request->address.port, &n);
+        for (size_t i = 0; i < n; i++) {
+                struct passed_socket *passed = &policy->passed[numbers ? numbers[i] : i];
+
+                if (!passed->inherited)
+                        choose_better(request, passed, CLOSENESS_NARROWER, &best, &best_suitability);
         }
         return best;
 }
@@ -166,7 +188,17 @@ static bool match_concerns(const struct match *match, sa_family_t family, uint32
         return true;
 }
 
+static bool index_concerns(const struct policy *policy, uint32_t port) {
+        size_t n_rules, n_passed;
+
+        (void) port_index_find(&policy->index->rules, port, &n_rules);
+        (void) port_index_find(&policy->index->passed, port, &n_passed);
+        return n_rules > 0 || (policy->automatic && n_passed > 0);
+}
+
 bool policy_concerns(const struct policy *policy, sa_family_t family, uint32_t port) {
+        if (policy->index && family != AF_UNIX)
+                return index_concerns(policy, port) || (policy->automatic && policy->n_passed == 0);
         for (size_t i = 0; i < policy->n_rules; i++)
                 if (match_concerns(&policy->rules[i].match, family, port))
                         return true;
@@ -175,16 +207,29 @@ bool policy_concerns(const struct policy *policy, sa_family_t family, uint32_t p
         for (size_t i = 0; i < policy->n_passed; i++) {
                 const struct address *address = &policy->passed[i].address;
 
-                if (family == AF_UNIX ? address->family == AF_UNIX : address->port == port)
+                if ((family == AF_UNIX) == (address->family == AF_UNIX) &&
+                    (family == AF_UNIX || address->port == port))
                         return true;
         }
         return policy->n_passed == 0; /* readiness wants to know of every bind then */
 }
 
 const struct rule *policy_match(const struct policy *policy, const struct bind_request *request) {
-        for (size_t i = policy->n_rules; i > 0; i--)
-                if (match_covers(&policy->rules[i - 1].match, request))
-                        return &policy->rules[i - 1];
+        const struct policy_index *index = policy->index;
+        const uint32_t *numbers = NULL;
+        size_t n = policy->n_rules;
+
+        if (index && request->kind.domain == AF_UNIX) {
+                numbers = index->unix_rules;
+                n = index->n_unix_rules;
+        } else if (index && request->address.family != AF_UNIX)
+                numbers = port_index_find(&index->rules, request->address.port, &n);
+        for (size_t i = n; i > 0; i--) {
+                const struct rule *rule = &policy->rules[numbers ? numbers[i - 1] : i - 1];
+
+                if (match_covers(&rule->match, request))
+                        return rule;
+        }
         return NULL;
 }
 
@@ -240,7 +285,7 @@ static bool try_step(const struct policy *policy, const struct bind_request *req
         case STEP_PASSED_INDEX:
         case STEP_PASSED_NAME:
         case STEP_INHERITED:
-                passed = choose(policy, request, step, CLOSENESS_TAKEN);
+                passed = choose_named(policy, request, step);
                 if (!passed && ip_request)
                         passed = choose_unix_for_ip(policy, request, step);
                 if (!passed)
@@ -300,7 +345,7 @@ static void decide_by_rules(const struct policy *policy, const struct bind_reque
                 return;
         }
         if (policy->automatic && request->kind.domain != AF_NETLINK) {
-                passed = choose(policy, request, NULL, CLOSENESS_NARROWER);
+                passed = choose_automatically(policy, request);
                 if (passed) {
                         ret->automatic = true;
                         give(policy, request, passed, ret);
@@ -330,10 +375,15 @@ int decision_address(const struct decision *decision, const struct bind_request 
 
 const struct passed_socket *policy_find_wider(const struct policy *policy,
                                               const struct bind_request *request) {
+        size_t n = policy->n_passed;
+        const uint32_t *numbers = NULL;
+
         if (!policy->automatic || policy_match(policy, request) || !address_is_ip(&request->address))
                 return NULL;
-        for (size_t i = 0; i < policy->n_passed; i++) {
-                const struct passed_socket *passed = &policy->passed[i];
+        if (policy->index)
+                numbers = port_index_find(&policy->index->passed, request->address.port, &n);
+        for (size_t i = 0; i < n; i++) {
+                const struct passed_socket *passed = &policy->passed[numbers ? numbers[i] : i];
 
                 if (passed->address.port == request->address.port && address_is_wildcard(&passed->address) &&
                     !address_is_wildcard(&request->address) && family_fit(request, passed) != FIT_NONE)

@@ -24,6 +24,7 @@ struct policy {
         enum strict_mode strict;
         struct passed_socket *passed;
         size_t n_passed;
+        const struct policy_index *index; /* of rules and passed; NULL: none, and all are looked at */
 };
 
 enum verdict {

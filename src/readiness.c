@@ -9,19 +9,29 @@
 
 void readiness_init(struct readiness *readiness, enum ready_mode mode, const struct policy *policy,
                     bool *rule_met) {
-        *readiness = (struct readiness){.mode = mode, .policy = policy, .rule_met = rule_met};
+        *readiness =
+                (struct readiness){.mode = mode, .policy = policy, .rule_met = rule_met, .changed = true};
+}
+
+static void set(struct readiness *readiness, bool *what) {
+        if (*what)
+                return;
+        *what = true;
+        readiness->changed = true;
 }
 
 static void mark_rule(struct readiness *readiness, const struct rule *rule) {
         if (rule)
-                readiness->rule_met[rule - readiness->policy->rules] = true;
+                set(readiness, &readiness->rule_met[rule - readiness->policy->rules]);
 }
 
 void readiness_adopted(struct readiness *readiness, const struct rule *rule, struct passed_socket *passed,
                        const struct address *requested) {
         mark_rule(readiness, rule);
         passed->shared = passed->used;
-        passed->used = true;
+        set(readiness, &passed->used);
+        if (!address_equal(&passed->used_for, requested))
+                readiness->changed = true; /* what was parked for it may be served now */
         passed->used_for = *requested;
 }
 
@@ -29,6 +39,7 @@ void readiness_parked(struct readiness *readiness, const struct address *request
                       struct passed_socket *passed) {
         readiness->parked = *requested;
         readiness->parked_for = passed;
+        readiness->changed = true;
 }
 
 void readiness_parked_beside(struct readiness *readiness, const struct rule *rule) {
@@ -53,6 +64,7 @@ void readiness_bound(struct readiness *readiness, const struct rule *rule, const
                         return;
                 entry = &readiness->bound[readiness->n_bound++];
                 *entry = (struct bound_socket){.kind = *kind, .address = *address};
+                readiness->changed = true;
         }
         entry->cookie = cookie;
 }
@@ -61,7 +73,7 @@ void readiness_bound_by_itself(struct readiness *readiness, const struct socket_
                                const struct address *address) {
         if (readiness->policy->automatic && readiness->policy->n_passed == 0 && address_is_ip(address) &&
             address->port != 0 && (!is_stream(kind) || readiness->mode == READY_BIND))
-                readiness->served_without_passed = true;
+                set(readiness, &readiness->served_without_passed);
 }
 
 struct bound_socket *readiness_find_bound(struct readiness *readiness, uint64_t cookie) {
@@ -76,12 +88,12 @@ void readiness_listened(struct readiness *readiness, uint64_t cookie) {
         struct bound_socket *bound = readiness_find_bound(readiness, cookie);
 
         if (bound)
-                bound->listened = true;
+                set(readiness, &bound->listened);
         for (size_t i = 0; i < policy->n_passed; i++)
                 if (policy->passed[i].cookie == cookie)
-                        policy->passed[i].listened = true;
+                        set(readiness, &policy->passed[i].listened);
         if (policy->automatic && policy->n_passed == 0)
-                readiness->served_without_passed = true;
+                set(readiness, &readiness->served_without_passed);
 }
 
 static bool awaits_listen(const struct readiness *readiness, const struct socket_kind *kind, bool listened) {

@@ -40,6 +40,7 @@ struct readiness {
         struct address parked;                /* the latest address that was parked; AF_UNSPEC: none */
         struct passed_socket *parked_for;     /* the dual-stack socket it waits for */
         const struct passed_socket *unserved; /* see policy_find_unserved(); NULL: none */
+        bool changed; /* any of this, or what it says of passed sockets; for the caller to set back */
 };
 
 /* STATUS= follows what happens to the sockets. */

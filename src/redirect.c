@@ -120,7 +120,7 @@ int redirect(struct bind_call *bind_call, const struct decision *decision) {
                         address = bound;
                 readiness_bound(bind_call->answerer->readiness, decision->rule, &bind_call->info.kind,
                                 &address, cookie);
-                answer_success(bind_call->answerer, bind_call->target, cookie);
+                answer_bound(bind_call, cookie);
                 (void) snprintf(result, sizeof(result), "bound to %s", address_format(&address, text));
                 log_bind(bind_call, LOG_INFO, MESSAGE_REDIRECTED, decision, result);
                 return 0;

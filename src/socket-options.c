@@ -258,7 +258,7 @@ static bool replay_filter(int from_fd, int to_fd, const struct socket_options *k
 }
 
 unsigned socket_options_replay(int from_fd, const struct socket_info *from_info, int to_fd,
-                               const struct socket_options *known) {
+                               const struct socket_options *known, bool untouched) {
         const struct socket_options *fresh = fresh_options(from_info);
         unsigned n_failed = 0;
 
@@ -276,7 +276,7 @@ unsigned socket_options_replay(int from_fd, const struct socket_info *from_info,
                 }
                 if (!wanted.known)
                         continue;
-                current = get_value(to_fd, &options[i]);
+                current = untouched ? known->values[i] : get_value(to_fd, &options[i]);
                 if (!same_value(&wanted, &current) && !set_value(to_fd, &options[i], wanted))
                         n_failed++;
         }

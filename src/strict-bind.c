@@ -37,7 +37,7 @@ static int make_twin(const struct bind_call *bind_call) {
 
         if (fd < 0)
                 return -errno;
-        (void) socket_options_replay(bind_call->fd, info, fd, NULL);
+        (void) socket_options_replay(bind_call->fd, info, fd, NULL, false);
         /* SO_REUSEPORT shares with sockets of the same user only. */
         if (fstat(bind_call->fd, &owner) == 0 && (owner.st_uid != geteuid() || owner.st_gid != getegid()))
                 (void) fchown(fd, owner.st_uid, owner.st_gid);
@@ -82,6 +82,7 @@ int strict_bind(struct bind_call *bind_call, const struct address *address, bool
                 uint64_t *ret_cookie) {
         struct bind_request wanted = request_of(bind_call, address, bind_call->info.v6only);
         _cleanup_close_ int twin = -1;
+        char asked[REQUEST_STRING_MAX];
         struct socket_info info;
         int fd = bind_call->fd, r;
 
@@ -104,7 +105,7 @@ int strict_bind(struct bind_call *bind_call, const struct address *address, bool
                 return r;
         if (!has_given_address(bind_call, fd, address)) {
                 log_message(LOG_ERR, "%s: bound elsewhere than allowed: ending the process",
-                            bind_call->asked);
+                            describe_request(bind_call, asked));
                 (void) target_kill(bind_call->target);
                 return -EACCES;
         }

@@ -33,14 +33,12 @@ struct numbers {
         int native, other;
 };
 
-#define NO_CALL -1
+#define NO_CALL (-1)
 
 #if defined(__x86_64__)
-#define CALL(name, i386, arm)                                                                               \
-        { SYS_##name, (i386) }
+#define OTHER(i386, arm) (i386)
 #elif defined(__aarch64__)
-#define CALL(name, i386, arm)                                                                               \
-        { SYS_##name, (arm) }
+#define OTHER(i386, arm) (arm)
 #endif
 
 enum condition {
@@ -61,37 +59,37 @@ static const struct refused_call {
 } refused_calls[] = {
         /* Submits bind() and listen() (6.11), and more to come, of which a filter sees nothing. Libraries
          * fall back. A ring may have been received from elsewhere, so all three. */
-        {CALL(io_uring_setup, 425, 425), ENOSYS, ALWAYS, 0, 0, 0},
-        {CALL(io_uring_enter, 426, 426), ENOSYS, ALWAYS, 0, 0, 0},
-        {CALL(io_uring_register, 427, 427), ENOSYS, ALWAYS, 0, 0, 0},
+        {{SYS_io_uring_setup, OTHER(425, 425)}, ENOSYS, ALWAYS, 0, 0, 0},
+        {{SYS_io_uring_enter, OTHER(426, 426)}, ENOSYS, ALWAYS, 0, 0, 0},
+        {{SYS_io_uring_register, OTHER(427, 427)}, ENOSYS, ALWAYS, 0, 0, 0},
         /* Another listener would, once the supervisor is gone, take its place and answer CONTINUE. */
-        {CALL(seccomp, 354, 383), EPERM, ANY_BIT, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, 0},
+        {{SYS_seccomp, OTHER(354, 383)}, EPERM, ANY_BIT, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, 0},
         /* In a user namespace of its own, a process has every capability that was taken from it. clone3()
          * keeps its flags in memory; libc falls back to clone(). */
-        {CALL(unshare, 310, 337), EPERM, ANY_BIT, 0, CLONE_NEWUSER, 0},
-        {CALL(clone, 120, 120), EPERM, ANY_BIT, 0, CLONE_NEWUSER, 0},
-        {CALL(clone3, 435, 435), ENOSYS, ALWAYS, 0, 0, 0},
-        {CALL(setns, 346, 375), EPERM, ALWAYS, 0, 0, 0},
+        {{SYS_unshare, OTHER(310, 337)}, EPERM, ANY_BIT, 0, CLONE_NEWUSER, 0},
+        {{SYS_clone, OTHER(120, 120)}, EPERM, ANY_BIT, 0, CLONE_NEWUSER, 0},
+        {{SYS_clone3, OTHER(435, 435)}, ENOSYS, ALWAYS, 0, 0, 0},
+        {{SYS_setns, OTHER(346, 375)}, EPERM, ALWAYS, 0, 0, 0},
         /* Another process of the same user is not fenced in: it could be made to bind, or robbed of what it
          * has bound. */
-        {CALL(ptrace, 26, 26), EPERM, ALWAYS, 0, 0, 0},
-        {CALL(process_vm_writev, 348, 377), EPERM, ALWAYS, 0, 0, 0},
-        {CALL(pidfd_getfd, 438, 438), EPERM, ALWAYS, 0, 0, 0},
+        {{SYS_ptrace, OTHER(26, 26)}, EPERM, ALWAYS, 0, 0, 0},
+        {{SYS_process_vm_writev, OTHER(348, 377)}, EPERM, ALWAYS, 0, 0, 0},
+        {{SYS_pidfd_getfd, OTHER(438, 438)}, EPERM, ALWAYS, 0, 0, 0},
         /* Memory that the supervisor would wait for (it does not wait for long, see answer.c). */
-        {CALL(userfaultfd, 374, 388), ENOSYS, ALWAYS, 0, 0, 0},
-        {CALL(bpf, 357, 386), EPERM, ALWAYS, 0, 0, 0},
+        {{SYS_userfaultfd, OTHER(374, 388)}, ENOSYS, ALWAYS, 0, 0, 0},
+        {{SYS_bpf, OTHER(357, 386)}, EPERM, ALWAYS, 0, 0, 0},
         /* i386's older way to sockets keeps everything in memory. */
         {{NO_CALL, 102}, ENOSYS, ALWAYS, 0, 0, 0},
-        {CALL(socketpair, 360, 288), EOPNOTSUPP, OTHER_THAN, 0, AF_UNIX, 0},
+        {{SYS_socketpair, OTHER(360, 288)}, EOPNOTSUPP, OTHER_THAN, 0, AF_UNIX, 0},
         /* Gives a socket any address without bind(). */
-        {CALL(setsockopt, 366, 294), EPERM, OPTION, 0, IPPROTO_TCP, TCP_REPAIR},
+        {{SYS_setsockopt, OTHER(366, 294)}, EPERM, OPTION, 0, IPPROTO_TCP, TCP_REPAIR},
         /* Lets a program choose the ports that the kernel chooses for it. */
-        {CALL(setsockopt, 366, 294), ENOPROTOOPT, OPTION, 0, IPPROTO_IP, IP_LOCAL_PORT_RANGE},
+        {{SYS_setsockopt, OTHER(366, 294)}, ENOPROTOOPT, OPTION, 0, IPPROTO_IP, IP_LOCAL_PORT_RANGE},
         /* Makes an IPv6 socket an IPv4 one. */
-        {CALL(setsockopt, 366, 294), ENOPROTOOPT, OPTION, 0, IPPROTO_IPV6, IPV6_ADDRFORM},
+        {{SYS_setsockopt, OTHER(366, 294)}, ENOPROTOOPT, OPTION, 0, IPPROTO_IPV6, IPV6_ADDRFORM},
         /* bind() by another name */
-        {CALL(setsockopt, 366, 294), EPERM, OPTION, 0, IPPROTO_SCTP, SCTP_BINDX_ADD},
-        {CALL(setsockopt, 366, 294), EPERM, OPTION, 0, IPPROTO_SCTP, SCTP_BINDX_REM},
+        {{SYS_setsockopt, OTHER(366, 294)}, EPERM, OPTION, 0, IPPROTO_SCTP, SCTP_BINDX_ADD},
+        {{SYS_setsockopt, OTHER(366, 294)}, EPERM, OPTION, 0, IPPROTO_SCTP, SCTP_BINDX_REM},
 };
 
 static void refuse(struct filter_program *program, int error) {
@@ -187,7 +185,7 @@ static void write_call(struct filter_program *program, int number, const struct 
 }
 
 static void write_abi(struct filter_program *program, bool native, const struct policy *policy) {
-        static const struct numbers socket = CALL(socket, 359, 281);
+        static const struct numbers socket = {SYS_socket, OTHER(359, 281)};
         uint32_t architecture = native ? FILTER_NATIVE_ARCHITECTURE : FILTER_OTHER_ARCHITECTURE;
         size_t begin = filter_begin_if_architecture(program, architecture);
 

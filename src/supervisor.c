@@ -18,6 +18,7 @@
 #include "log.h"
 #include "manager.h"
 #include "notification.h"
+#include "policy-index.h"
 #include "strict-supervisor.h"
 #include "util.h"
 
@@ -30,6 +31,9 @@
 
 /* How often to look at calls that take their time (--strict) */
 #define SLOW_LOOK_MS 100
+
+/* More rules and passed sockets than this are indexed. */
+#define INDEX_PAYS 8
 
 /* How often to look which sockets are open while learning */
 #define OBSERVE_MS 100
@@ -44,6 +48,7 @@
 struct running {
         const struct supervisor *supervisor;
         struct answerer answerer;
+        struct policy_index index;
         struct observer observer;
         struct readiness readiness;
         int channel; /* closes when the program is executed; -1 then */
@@ -223,8 +228,9 @@ static void send_ready(struct running *running, const char *status) {
 static void tell_readiness(struct running *running) {
         char status[READINESS_STATUS_MAX], state[READINESS_STATUS_MAX + 32];
 
-        if (!ready_mode_tells_status(running->readiness.mode))
+        if (!ready_mode_tells_status(running->readiness.mode) || !running->readiness.changed)
                 return;
+        running->readiness.changed = false;
         readiness_status(&running->readiness, status);
         if (readiness_complete(&running->readiness))
                 send_ready(running, status);
@@ -389,7 +395,10 @@ static void loop(struct running *running) {
                                 running->parked_deadline = monotonic_ms() + PARKED_PATIENCE_MS;
                         tell_readiness(running);
                 }
-                answerer_end_slow(&running->answerer);
+                if (running->answerer.n_slow > 0) {
+                        answerer_end_slow(&running->answerer);
+                        tell_readiness(running); /* it may have got to its answer by itself */
+                }
                 if (running->answerer.observer)
                         observer_update(running->answerer.observer);
                 if (fds[1].revents != 0)
@@ -451,6 +460,15 @@ static int share_passed(const struct supervisor *supervisor) {
         return 0;
 }
 
+/* Where there is much to look through; without memory, that is done. */
+static void index_policy(struct running *running) {
+        struct policy *policy = running->supervisor->policy;
+
+        if (policy->n_rules + policy->n_passed > INDEX_PAYS &&
+            policy_index_build(policy, &running->index) >= 0)
+                policy->index = &running->index;
+}
+
 static bool may_look_into(int pidfd) {
         _cleanup_close_ int copy = pidfd < 0 ? -1 : pidfd_getfd(pidfd, STDERR_FILENO, 0);
 
@@ -484,10 +502,11 @@ static int start(struct running *running, int channel) {
                        allocate(supervisor, supervisor->policy->n_rules + 1, sizeof(bool)));
         if (!running->readiness.rule_met || !running->answerer.states || !running->answerer.told_not_adopted)
                 return -ENOMEM;
+        index_policy(running);
         read_paths(&running->answerer);
         /* A child would keep what it learns of them to itself. */
         for (size_t i = 0; i < supervisor->policy->n_passed && supervisor->policy->strict != STRICT_OFF; i++)
-                learn_options(&running->answerer, &supervisor->policy->passed[i]);
+                (void) learn_options(&running->answerer, &supervisor->policy->passed[i]);
         if (supervisor->report >= 0) {
                 r = observer_init(&running->observer, supervisor->report);
                 if (r < 0)
@@ -524,7 +543,8 @@ _Noreturn void supervisor_run(const struct supervisor *supervisor, int channel) 
         running->supervisor = supervisor;
         running->channel = move_up(channel);
         running->first_process_fd = -1;
-        running->answerer.listener = running->answerer.listening_pidfd = -1;
+        running->answerer.listener = running->answerer.listening_pidfd =
+                running->answerer.known_thread.pidfd = -1;
         move_passed_up(supervisor->policy);
         if (close_others(supervisor, running->channel) < 0) {
                 log_message(LOG_ERR, "out of memory");

@@ -72,12 +72,15 @@ pid_t process_of_thread(pid_t tid) {
         return field ? (pid_t) strtol(field, NULL, 10) : 0;
 }
 
-static int open_pidfd(pid_t tid) {
+/* *ret_of_thread: it is no other thread's either. */
+static int open_pidfd(pid_t tid, bool *ret_of_thread) {
         static bool no_thread_pidfd;
         int fd;
 
+        *ret_of_thread = false;
         if (!no_thread_pidfd) {
                 fd = pidfd_open(tid, PIDFD_THREAD);
+                *ret_of_thread = fd >= 0;
                 if (fd >= 0)
                         return fd;
                 if (errno != EINVAL)
@@ -88,17 +91,35 @@ static int open_pidfd(pid_t tid) {
         return fd < 0 ? -errno : fd;
 }
 
-int target_open(struct target *target) {
-        int pidfd = open_pidfd(target->tid);
+static bool is_known(const struct target *target) {
+        return target->pidfd < 0 && target->known && target->known->tid == target->tid &&
+               target->known->pidfd >= 0;
+}
 
-        if (pidfd >= 0 && !listener_call_waits(target->listener, target->id)) {
-                close_fd(&pidfd);
-                return -ENOENT;
+static int pidfd_of(const struct target *target) {
+        return is_known(target) ? target->known->pidfd : target->pidfd;
+}
+
+int target_open(struct target *target) {
+        bool of_thread;
+        int pidfd;
+
+        /* If the number is another thread's by now, the known one is gone, and says so: see target_get_fd().
+         */
+        if (!is_known(target)) {
+                pidfd = open_pidfd(target->tid, &of_thread);
+                if (pidfd < 0)
+                        return pidfd == -ESRCH ? -ENOENT : pidfd;
+                if (target->known && of_thread) {
+                        replace_fd(&target->known->pidfd, pidfd);
+                        target->known->tid = target->tid;
+                } else
+                        target->pidfd = pidfd;
         }
-        if (pidfd < 0)
-                return pidfd == -ESRCH ? -ENOENT : pidfd;
-        target->pidfd = pidfd;
-        return 0;
+        if (listener_call_waits(target->listener, target->id))
+                return 0;
+        target_close(target);
+        return -ENOENT;
 }
 
 void target_close(struct target *target) {
@@ -124,14 +145,18 @@ static ssize_t read_memory(const struct target *target, uint64_t address, void *
         return n < 0 ? (errno == EIO ? -EFAULT : -errno) : n;
 }
 
-int target_read(const struct target *target, uint64_t address, void *buffer, size_t size) {
+int target_peek(const struct target *target, uint64_t address, void *buffer, size_t size) {
         ssize_t n = size > 0 ? read_memory(target, address, buffer, size) : 0;
 
-        if (!listener_call_waits(target->listener, target->id))
-                return -ENOENT;
         if (n < 0)
                 return (int) n;
         return (size_t) n == size ? 0 : -EFAULT;
+}
+
+int target_read(const struct target *target, uint64_t address, void *buffer, size_t size) {
+        int r = target_peek(target, address, buffer, size);
+
+        return listener_call_waits(target->listener, target->id) ? r : -ENOENT;
 }
 
 int target_read_string(const struct target *target, uint64_t address, char *buffer, size_t size) {
@@ -155,8 +180,15 @@ int target_read_string(const struct target *target, uint64_t address, char *buff
 }
 
 int target_get_fd(const struct target *target, int fd) {
-        int copy = pidfd_getfd(target->pidfd, fd, 0);
+        int copy = pidfd_getfd(pidfd_of(target), fd, 0);
+        bool of_thread;
 
+        if (copy < 0 && errno == ESRCH && is_known(target)) {
+                replace_fd(&target->known->pidfd, open_pidfd(target->tid, &of_thread));
+                if (!listener_call_waits(target->listener, target->id))
+                        return -ENOENT;
+                copy = pidfd_getfd(pidfd_of(target), fd, 0);
+        }
         return copy < 0 ? -errno : copy;
 }
 
@@ -289,7 +321,7 @@ int target_read_groups(const struct target *target, gid_t **ret, size_t *ret_n) 
 }
 
 int target_kill(const struct target *target) {
-        return pidfd_send_signal(target->pidfd, SIGKILL, NULL, 0) < 0 ? -errno : 0;
+        return pidfd_send_signal(pidfd_of(target), SIGKILL, NULL, 0) < 0 ? -errno : 0;
 }
 
 const char *thread_name(pid_t tid, char buffer[static 17]) {

@@ -9,11 +9,18 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* The thread that was opened last, kept open: most programs make all their binds in one. */
+struct known_thread {
+        pid_t tid;
+        int pidfd; /* -1: none yet */
+};
+
 struct target {
         int listener;
         uint64_t id;
         pid_t tid;
-        int pidfd; /* -1: not opened; memory can be read all the same */
+        int pidfd;                  /* -1: known, or not opened; memory can be read all the same */
+        struct known_thread *known; /* NULL: nobody keeps it */
 };
 
 /* Opens the thread, for its descriptors. Returns 0; -ENOENT if the call is gone; another errno. Close it
@@ -23,6 +30,10 @@ void target_close(struct target *target);
 
 /* Copies exactly size bytes. -EFAULT: not all of it is mapped. */
 int target_read(const struct target *target, uint64_t address, void *buffer, size_t size);
+
+/* The same without a look whether the call still waits: for what is only acted on after target_open() has
+ * looked, or answered by a call that fails if it does not. */
+int target_peek(const struct target *target, uint64_t address, void *buffer, size_t size);
 
 /* Copies a NUL-terminated string. -ENAMETOOLONG if there is no NUL within size bytes. */
 int target_read_string(const struct target *target, uint64_t address, char *buffer, size_t size);

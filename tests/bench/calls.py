@@ -45,6 +45,7 @@ def kinds_of_bind(calls):
         "native": calls.native(),
         "floor: continue": calls.floor("continue"),
         "floor: read": calls.floor("read"),
+        "floor: deny": calls.floor("deny"),
         "floor: bind": calls.floor("bind"),
         "floor: adopt": calls.floor("adopt", n_passed=1),
         "floor: replay": calls.floor("replay", n_passed=1),
@@ -59,7 +60,7 @@ def kinds_of_bind(calls):
         "unmatched": ["native", "floor: continue", "floor: read"],
         "allowed": ["native", "floor: bind"],
         "redirected": ["native", "floor: bind"],
-        "denied": ["native", "floor: continue", "floor: read"],
+        "denied": ["native", "floor: deny"],
         "adopted": ["native", "floor: adopt", "floor: replay"],
     }
     return measures, against

@@ -4,6 +4,7 @@
  * on 127.0.0.1, PORT and those above it, listening if they are TCP, and becomes the program with these from
  * descriptor 3 on. With N = 0, only becomes the program. */
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +16,15 @@
 static int make_socket(int type, unsigned short port) {
         struct sockaddr_in in = {
                 .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
-        int fd = socket(AF_INET, type, 0);
+        int fd = socket(AF_INET, type, 0), tries = 5000;
 
-        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) < 0 ||
-            bind(fd, (struct sockaddr *) &in, sizeof(in)) < 0 ||
-            (type == SOCK_STREAM && listen(fd, 4096) < 0))
+        /* A supervisor of the run before may have them for a moment. */
+        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) < 0)
+                return -1;
+        while (bind(fd, (struct sockaddr *) &in, sizeof(in)) < 0)
+                if (errno != EADDRINUSE || tries-- == 0 || usleep(1000) < 0)
+                        return -1;
+        if (type == SOCK_STREAM && listen(fd, 4096) < 0)
                 return -1;
         return fd;
 }

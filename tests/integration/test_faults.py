@@ -24,6 +24,7 @@ KINDS = ["allocation", "call"]
 OPTIONS = {
     "rules": ["-d", "-m", ":8080=sd=http|deny", "-m", ":8082=127.0.0.1:8083", "--ready=listen"],
     "fall-back": ["-m", ":8081=deny", "-m", ":8080=sd=http", "-m", ":8082=127.0.0.1:8083"],
+    "strict": ["--strict", "-m", ":8080=sd=http|deny", "-m", ":8082=127.0.0.1:8083"],
     "auto": ["-a", "-m", ":8081=deny", "-m", ":8082=127.0.0.1:8083", "--close-calls=mount"],
 }
 
@@ -113,7 +114,7 @@ def test_no_fault_opens_a_denied_bind(tools, tmp_path, notify, kind, options):
     faults = Faults(tools, kind, tmp_path, FORCE_BIND, [*OPTIONS[options], "--", tools["target"], *binds])
     env = {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "http", "NOTIFY_SOCKET": notify.path}
     status, total = faults.run(0, env, passed)
-    assert status == 0 and total > 50, faults.describe(0)
+    assert status == 0 and total > 15, faults.describe(0)
     assert len([line for line in faults.output.read_text().splitlines() if "error" not in line]) == 2
 
     wrong, of_libseccomp = [], range(faults.of_libseccomp[0], faults.of_libseccomp[1] + 1)
@@ -129,7 +130,9 @@ def test_no_fault_opens_a_denied_bind(tools, tmp_path, notify, kind, options):
         escaped = [line for line in lines if "error" not in line[1] and line[1] not in binds[line[0]]]
         silent = (status != 0 and "force-bind: " not in stderr) or (status == 0 and len(lines) != 3)
         left = own_descendants_left()
-        if status not in DOCUMENTED or escaped or silent or left:
+        # A look at what was bound that fails ends the process: the fence fails closed.
+        ended = options == "strict" and status == 128 + signal.SIGKILL and "ending the process" in stderr
+        if not ended and status not in DOCUMENTED or escaped or silent or left:
             wrong.append(f"exit status {status}, escaped {escaped}, left {left}: {faults.describe(number)}")
         notify.receive()
     passed.close()

@@ -54,12 +54,12 @@ static void option_that_was_set_is_replayed_and_taken_back(void **state) {
                 int before = get(to, options[i].level, options[i].option);
 
                 set(from, options[i].level, options[i].option, options[i].value);
-                assert_int_equal(socket_options_replay(from, &info, to, known), 0);
+                assert_int_equal(socket_options_replay(from, &info, to, known, false), 0);
                 assert_int_equal(get(to, options[i].level, options[i].option),
                                  get(from, options[i].level, options[i].option));
                 assert_int_not_equal(get(to, options[i].level, options[i].option), before);
 
-                assert_int_equal(socket_options_replay(plain, &info, to, known), 0);
+                assert_int_equal(socket_options_replay(plain, &info, to, known, false), 0);
                 assert_int_equal(get(to, options[i].level, options[i].option), before);
                 free(known);
                 close(from);
@@ -74,7 +74,7 @@ static void option_that_the_receiver_has_stays_if_the_target_set_none(void **sta
 
         (void) state;
         set(to, SOL_SOCKET, SO_KEEPALIVE, 1);
-        assert_int_equal(socket_options_replay(from, &info, to, NULL), 0);
+        assert_int_equal(socket_options_replay(from, &info, to, NULL, false), 0);
         assert_int_equal(get(to, SOL_SOCKET, SO_KEEPALIVE), 1);
         close(from);
         close(to);
@@ -86,7 +86,7 @@ static void reuse_of_the_port_by_others_is_not_replayed(void **state) {
 
         (void) state;
         set(from, SOL_SOCKET, SO_REUSEPORT, 1);
-        (void) socket_options_replay(from, &info, to, NULL);
+        (void) socket_options_replay(from, &info, to, NULL, false);
         assert_int_equal(get(to, SOL_SOCKET, SO_REUSEPORT), 0);
         close(from);
         close(to);
