@@ -354,12 +354,18 @@ def test_python_is_served(runner, tmp_path):
 def test_the_supervisor_lowers_itself(runner):
     process = strict(runner, [":8080=allow"], ["/usr/bin/sleep", "100"])
     pid = process.supervisor()
-    status = harness.wait_until(lambda: dict(line.split(":\t") for line in harness.Path(f"/proc/{pid}/status").read_text().splitlines()
-                                             if line.startswith(("Cap", "NoNew", "Seccomp:"))))
-    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
-    assert int(status["CapEff"], 16) & (1 << 12 | 1 << 13 | 1 << 16 | 1 << 21) == 0
+
+    def status():
+        lines = harness.Path(f"/proc/{pid}/status").read_text().splitlines()
+        return dict(line.split(":\t") for line in lines if line.startswith(("Cap", "NoNew", "Seccomp:")))
+
+    def sockets():
+        return [fd for fd in os.listdir(f"/proc/{pid}/fd") if "socket" in os.readlink(f"/proc/{pid}/fd/{fd}")]
+
+    harness.wait_until(lambda: status()["Seccomp"] == "2" and not sockets(), "the supervisor's own filter, and no socket left")
+    assert status()["NoNewPrivs"] == "1"
+    assert int(status()["CapEff"], 16) & (1 << 12 | 1 << 13 | 1 << 16 | 1 << 21) == 0
     assert os.stat(f"/proc/{pid}/fd").st_uid == 0
-    assert not [fd for fd in os.listdir(f"/proc/{pid}/fd") if "socket" in os.readlink(f"/proc/{pid}/fd/{fd}")]
 
 
 # --- datagram ------------------------------------------------------------------------------------------------------
