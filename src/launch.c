@@ -124,10 +124,14 @@ static int close_calls(const struct closing *closing) {
         if (closing_has_no_calls(closing))
                 return 0;
         r = closing_write_filter(closing, &program);
-        if (r < 0) {
+        if (r == -ELIBACC)
+                log_message(
+                        LOG_ERR,
+                        "--close-calls= and --close-families= need libseccomp.so.2, which cannot be loaded");
+        else if (r < 0)
                 explain_filter_failure(FILTER_OTHER, r);
+        if (r < 0)
                 return r;
-        }
         return install_filter(&program, false, &(int){-1});
 }
 

@@ -126,22 +126,27 @@ static int explain_needed_calls(int status) {
         return -EPERM;
 }
 
+static int no_supervisor(int error) {
+        log_message(LOG_ERR, "cannot start the supervisor: %s", strerror(-error));
+        return error;
+}
+
 /* Double fork; or, where orphans come back to us, one child that wait() does not see. Returns the
- * supervisor's process, or a negative errno. */
+ * supervisor's process, 0 if that is not known, or a negative errno after logging why. */
 static pid_t start_process(const struct supervisor *supervisor, int channel) {
         struct start start = {supervisor, channel, !collects_orphans(), false, -1};
         int status = run_process_between(&start);
 
         if (status < 0)
-                return status;
+                return no_supervisor(status);
         if (explain_needed_calls(status) < 0)
                 return -EPERM;
-        if (!start.supervises) {
-                start.pid = fork_unseen();
-                if (start.pid == 0)
-                        supervisor_run(supervisor, channel);
-        }
-        return start.pid < 0 ? -errno : start.pid;
+        if (start.supervises)
+                return start.pid > 0 ? start.pid : 0; /* who emulates vfork(2) by fork(2) does not tell */
+        start.pid = fork_unseen();
+        if (start.pid == 0)
+                supervisor_run(supervisor, channel);
+        return start.pid < 0 ? no_supervisor(-errno) : start.pid;
 }
 
 int supervisor_start(const struct supervisor *supervisor, int *ret_channel) {
@@ -150,18 +155,14 @@ int supervisor_start(const struct supervisor *supervisor, int *ret_channel) {
         int r;
 
         r = channel_open(&ours, &theirs);
-        if (r < 0) {
-                log_message(LOG_ERR, "cannot make a socket pair: %s", strerror(-r));
-                return r;
-        }
+        if (r < 0)
+                return no_supervisor(r);
         pid = start_process(supervisor, theirs);
-        if (pid < 0) {
-                if (pid != -EPERM) /* has been explained */
-                        log_message(LOG_ERR, "cannot start the supervisor: %s", strerror(-pid));
+        if (pid < 0)
                 return pid;
-        }
         /* Yama lets a stranger look into this process only if asked to, and keeps to it over execve(). */
-        (void) prctl(PR_SET_PTRACER, (unsigned long) pid, 0, 0, 0);
+        if (pid > 0)
+                (void) prctl(PR_SET_PTRACER, (unsigned long) pid, 0, 0, 0);
         *ret_channel = take_fd(&ours);
         return 0;
 }

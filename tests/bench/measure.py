@@ -88,7 +88,7 @@ def run_group(bench, wanted):
                 rounds[name].append(measure())
     for name, values in rounds.items():
         figures[name] = {**summary(values), "ratios": {}}
-        text = f"  {name:32} {figures[name]['median']:11,.0f}"
+        text = f"  {name:34} {figures[name]['median']:11,.0f}"
         for base in against.get(name, []):
             ratio = summary([value / other for value, other in zip(values, rounds[base])])
             figures[name]["ratios"][base] = ratio
