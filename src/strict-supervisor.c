@@ -43,7 +43,7 @@ static const int needed_calls[] = {
         /* what libc wants */
         SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_brk, SYS_rt_sigaction,
         SYS_rt_sigprocmask, SYS_rt_sigpending, SYS_rt_sigreturn, SYS_restart_syscall, SYS_futex,
-        SYS_set_robust_list, SYS_rseq, SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid,
+        SYS_set_robust_list, SYS_sigaltstack, SYS_rseq, SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid,
         SYS_getgid, SYS_getegid, SYS_getgroups, SYS_getrandom, SYS_uname, SYS_prlimit64,
         SYS_clock_gettime, SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday,
 #ifdef SYS_open /* older calls, which newer machines have not got */
