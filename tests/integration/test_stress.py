@@ -271,8 +271,8 @@ def test_supervisor_keeps_nothing_of_what_it_answers(machine, units):
     for _ in range(times(10)):
         ask(machine, 7215)
     assert used(memory) == before
-    # stdin to stderr, the listener, the passed socket, the first process
-    harness.wait_until(lambda: used("ls /proc/{}/fd").split() and len(used("ls /proc/{}/fd").split()) == 6)
+    # stdin to stderr, the listener, the passed socket, the first process, the thread that has called last
+    harness.wait_until(lambda: used("ls /proc/{}/fd").split() and len(used("ls /proc/{}/fd").split()) == 7)
 
 
 @pytest.mark.parametrize("restart", ["no", "always"])
