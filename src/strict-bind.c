@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bind-call.h"
 
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -47,6 +48,25 @@ static int make_twin(const struct bind_call *bind_call) {
         return take_fd(&fd);
 }
 
+/* A datagram socket whose port the kernel chose loses it when it is disconnected (SOCK_BINDPORT_LOCK, see
+ * __udp_disconnect()), and could change IPV6_V6ONLY then, and be bound anew by sending. So a twin is bound
+ * to a port of the kernel's choice by number; should that have been taken meanwhile, the program may try
+ * again. */
+static int choose_port(const struct bind_call *bind_call, const struct address *address,
+                       struct address *ret) {
+        _cleanup_close_ int fd = make_twin(bind_call);
+        struct sockaddr_storage sockaddr;
+        socklen_t length = address_to_sockaddr(address, &sockaddr);
+        const int later = 0;
+
+        if (fd < 0)
+                return fd;
+        (void) setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &later, sizeof(later));
+        if (bind(fd, (struct sockaddr *) &sockaddr, length) < 0)
+                return -errno;
+        return socket_address_read(fd, address->family, ret);
+}
+
 static int bind_to(const struct bind_call *bind_call, int fd, const struct address *address, bool named) {
         struct sockaddr_storage sockaddr;
         socklen_t length = address_to_sockaddr(address, &sockaddr);
@@ -83,6 +103,7 @@ int strict_bind(struct bind_call *bind_call, const struct address *address, bool
         struct bind_request wanted = request_of(bind_call, address, bind_call->info.v6only);
         _cleanup_close_ int twin = -1;
         char asked[REQUEST_STRING_MAX];
+        struct address where = *address;
         struct socket_info info;
         int fd = bind_call->fd, r;
 
@@ -98,9 +119,14 @@ int strict_bind(struct bind_call *bind_call, const struct address *address, bool
                 if (twin < 0)
                         return twin;
                 fd = twin;
+                if (address->port == 0 && bind_call->info.kind.type == SOCK_DGRAM) {
+                        r = choose_port(bind_call, address, &where);
+                        if (r < 0)
+                                return r;
+                }
         }
 
-        r = bind_to(bind_call, fd, address, named);
+        r = bind_to(bind_call, fd, &where, named);
         if (r < 0)
                 return r;
         if (!has_given_address(bind_call, fd, address)) {

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -44,6 +45,7 @@ struct numbers {
 enum condition {
         ALWAYS,
         ANY_BIT,    /* one of value's bits is set in the argument */
+        EQUAL,      /* the argument is value */
         OTHER_THAN, /* the argument is not value */
         OPTION,     /* setsockopt() of this level and name */
 };
@@ -78,6 +80,9 @@ static const struct refused_call {
         /* Memory that the supervisor would wait for (it does not wait for long, see answer.c). */
         {{SYS_userfaultfd, OTHER(374, 388)}, ENOSYS, ALWAYS, 0, 0, 0},
         {{SYS_bpf, OTHER(357, 386)}, EPERM, ALWAYS, 0, 0, 0},
+        /* Types into the terminal, for a shell outside to execute. */
+        {{SYS_ioctl, OTHER(54, 54)}, EPERM, EQUAL, 1, TIOCSTI, 0},
+        {{SYS_ioctl, OTHER(54, 54)}, EPERM, EQUAL, 1, TIOCLINUX, 0},
         /* i386's older way to sockets keeps everything in memory. */
         {{NO_CALL, 102}, ENOSYS, ALWAYS, 0, 0, 0},
         {{SYS_socketpair, OTHER(360, 288)}, EOPNOTSUPP, OTHER_THAN, 0, AF_UNIX, 0},
@@ -109,6 +114,11 @@ static void write_refused_call(struct filter_program *program, const struct refu
         case ANY_BIT:
                 filter_load_argument(program, call->argument);
                 filter_emit(program, BPF_JMP | BPF_JSET | BPF_K, call->value, 0, 1);
+                refuse(program, call->error);
+                break;
+        case EQUAL:
+                filter_load_argument(program, call->argument);
+                filter_emit(program, BPF_JMP | BPF_JEQ | BPF_K, call->value, 0, 1);
                 refuse(program, call->error);
                 break;
         case OTHER_THAN:

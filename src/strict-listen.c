@@ -93,10 +93,12 @@ int strict_listen(struct answerer *answerer, const struct target *target, int fd
                   const struct socket_info *info, int backlog) {
         int r;
 
-        if (info->kind.domain == AF_INET || info->kind.domain == AF_INET6 || info->kind.domain == AF_VSOCK)
-                r = listen_on_ip(answerer, target, fd, info, backlog);
-        else
+        if (!strict_knows_family(info->kind.domain))
+                r = -EACCES;
+        else if (strict_is_local(info->kind.domain))
                 r = listen_as_target(target, fd, backlog);
+        else
+                r = listen_on_ip(answerer, target, fd, info, backlog);
         if (r < 0)
                 log_listen(target, info, fd, r);
         return r;

@@ -116,11 +116,23 @@ static void refuse(struct decision *decision, const struct rule *rule) {
                 .verdict = VERDICT_FAIL, .rule = rule, .step = decision->step, .error = EACCES};
 }
 
+bool strict_knows_family(int domain) {
+        return domain == AF_INET || domain == AF_INET6 || domain == AF_VSOCK || strict_is_local(domain);
+}
+
+bool strict_is_local(int domain) {
+        return domain == AF_UNIX || domain == AF_NETLINK || domain == AF_ALG;
+}
+
 void strict_confine(const struct policy *policy, const struct bind_request *request,
                     struct decision *decision) {
         struct bind_request parts[2];
         size_t n = split(request, parts);
 
+        if (!strict_knows_family(request->kind.domain)) {
+                refuse(decision, NULL);
+                return;
+        }
         if (!address_is_ip(&request->address) && request->kind.domain != AF_VSOCK)
                 return;
         if (decision->verdict == VERDICT_CONTINUE)

@@ -9,6 +9,13 @@
 
 #include "decide.h"
 
+/* Whether no socket of this family has an IP or vsock address, whatever becomes of it. */
+bool strict_is_local(int domain);
+
+/* Whether we can tell which address a socket of this family has. Of other families, such as SMC, which a TCP
+ * socket can be made (TCP_ULP, Linux 5.17), nothing is bound and nothing listens. */
+bool strict_knows_family(int domain);
+
 /* Makes a decision a refusal (EACCES) where it would let the socket have an IP or vsock address that is not
  * given. Adoption gives the passed socket's address, whatever that is. */
 void strict_confine(const struct policy *policy, const struct bind_request *request,

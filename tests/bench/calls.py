@@ -16,8 +16,12 @@ def timed(bench, prefix, what, *numbers, n_passed=0, port=PASSED_PORT):
     command = bench.passing([*prefix, bench.program("calls"), what, *map(str, numbers)], n_passed, port)
 
     def measure():
-        said = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
-        return float(said.split()[-1])  # rivals have something to say, too
+        run = subprocess.run(command, stdout=subprocess.PIPE)
+        # Rivals have something to say, too, and may fail once the program has ended (port-restricter).
+        said = run.stdout.split()
+        if not said:
+            run.check_returncode()
+        return float(said[-1])
     return measure
 
 

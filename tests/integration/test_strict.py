@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """--strict: what a program that plays by the rules may still do, and what is refused at the source. Attacks on it are
 in test_strict_attacks.py."""
+import errno
 import os
 import signal
 import socket
@@ -225,6 +226,59 @@ def test_a_rule_that_names_a_protocol_lets_its_sockets_be_made(runner):
     assert result(runner, ["sctp:80=allow"], made.format("INET", "STREAM", 132)) in ("made", "EPROTONOSUPPORT")
     assert result(runner, ["vsock:*:80=allow"], made.format("VSOCK", "STREAM", 0)) in ("made", "EAFNOSUPPORT")
     assert result(runner, ["vsock:*:80=allow"], "s = socket.socket(socket.AF_VSOCK); s.bind((1, 81))") in ("EACCES", "EAFNOSUPPORT")
+
+
+def test_socket_of_a_family_that_nobody_knows_is_not_bound(runner):
+    """It came from elsewhere: the program could not have made it."""
+    code = """
+fd, = socket.recv_fds(socket.socket(fileno=0), 1, 1)[1]
+s = socket.socket(fileno=fd)
+for call in ("s.bind(('lo', 0x800))", "s.listen()"):
+    try: exec(call); print("done")
+    except OSError as e: print(errno.errorcode[e.errno])"""
+    said = []
+    for options in ([], ["--strict", "-m", "*=allow"]):
+        ours, theirs = socket.socketpair()
+        with ours, theirs, socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as packet:
+            socket.send_fds(ours, [b"."], [packet.fileno()])
+            command = python("import errno, socket" + code)
+            process = runner.force_bind(options, command, stdin=theirs) if options else runner.run(command, stdin=theirs)
+            assert process.wait() == 0, process.stderr
+        said.append(process.stdout.split())
+    assert said == [["done", errno.errorcode[errno.EOPNOTSUPP]], ["EACCES", "EACCES"]]
+
+
+@pytest.mark.parametrize("later", [0, 1], ids=["port at once", "port when it sends"])
+def test_ipv6_datagram_socket_does_not_become_one_for_ipv4_as_well(runner, later):
+    """By giving its port back, which the kernel chose."""
+    code = f"""
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+s.setsockopt(socket.IPPROTO_IP, 24, {later}) # IP_BIND_ADDRESS_NO_PORT
+s.bind(("::", 0))
+s.connect(("::1", 9))
+ctypes.CDLL(None).connect(s.fileno(), bytes(16), 16)
+print(len(sys.argv))
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+print("both")"""
+    native = runner.run(python("import ctypes, socket, sys" + code))
+    assert native.wait() == 0 and native.stdout.split() == ["1", "both"], native.stderr
+    for mode in ("--strict", "--strict=datagram"):
+        assert result(runner, ["[::]/0:0=allow"], code, options=[mode]).split() == ["1", "EINVAL"]
+
+
+def test_nothing_is_typed_into_the_terminal_of_a_shell_outside(runner):
+    code = """
+import errno, fcntl, os, pty, termios
+if os.fork() == 0:
+    leader, terminal = pty.openpty(); os.setsid(); fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    for request in (termios.TIOCSTI, termios.TIOCSTI | 1 << 32, 0x541c): # the last is TIOCLINUX
+        failed = ctypes.CDLL(None, use_errno=True).ioctl(terminal, ctypes.c_ulong(request), b"x") != 0
+        print(errno.errorcode[ctypes.get_errno()] if failed else "done")
+else: os.wait()"""
+    native = runner.run(python("import ctypes" + code))
+    assert native.wait() == 0 and "EPERM" not in native.stdout.split()[:2], native.stdout + native.stderr
+    assert result(runner, [], code).split() == ["EPERM"] * 3
 
 
 def test_capabilities_that_need_no_bind_are_given_up(runner):

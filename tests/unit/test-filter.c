@@ -4,6 +4,7 @@
 #include <linux/net.h>
 #include <netinet/in.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -163,7 +164,8 @@ static void strict_refuses_by_the_numbers_of_libseccomp(void **state) {
                  "ptrace",         "process_vm_writev", "pidfd_getfd",       "userfaultfd", "bpf"},
                                  *const by_argument[] = {"unshare", "clone", "seccomp"};
         static const uint32_t architectures[] = {FILTER_NATIVE_ARCHITECTURE, FILTER_OTHER_ARCHITECTURE};
-        static const uint64_t none[6] = {0}, flags[6] = {0x10000000 /* CLONE_NEWUSER */, 1 << 3};
+        static const uint64_t none[6] = {0}, flags[6] = {0x10000000 /* CLONE_NEWUSER */, 1 << 3},
+                              typing[6] = {0, UINT64_C(0x100000000) | TIOCSTI}, asking[6] = {0, TIOCGWINSZ};
         struct policy policy = {.strict = STRICT_ON};
         struct filter_program program;
 
@@ -186,6 +188,10 @@ static void strict_refuses_by_the_numbers_of_libseccomp(void **state) {
                                                  SECCOMP_RET_ACTION_FULL,
                                          SECCOMP_RET_ERRNO);
                 }
+                number = seccomp_syscall_resolve_name_arch(architecture, "ioctl");
+                assert_int_equal(answer_of(&program, architecture, number, typing),
+                                 SECCOMP_RET_ERRNO | EPERM);
+                assert_int_equal(answer_of(&program, architecture, number, asking), SECCOMP_RET_ALLOW);
                 number = seccomp_syscall_resolve_name_arch(architecture, "write");
                 assert_int_equal(answer_of(&program, architecture, number, none), SECCOMP_RET_ALLOW);
         }

@@ -103,6 +103,25 @@ static void other_families_are_nobodys_concern(void **state) {
         assert_int_equal(decision.verdict, VERDICT_CONTINUE);
 }
 
+static void families_that_nobody_knows_are_refused(void **state) {
+        struct rule rule = good_rule("*=allow");
+        struct policy policy = {.rules = &rule, .n_rules = 1, .strict = STRICT_ON};
+        struct bind_request request = {.kind = {.domain = AF_SMC, .type = SOCK_STREAM}};
+        struct decision decision;
+
+        (void) state;
+        decide(&policy, &request, 0, &decision);
+        assert_int_equal(decision.verdict, VERDICT_FAIL);
+        assert_int_equal(decision.error, EACCES);
+        policy.n_rules = 0;
+        decide(&policy, &request, 0, &decision);
+        assert_int_equal(decision.verdict, VERDICT_FAIL);
+        request.kind = (struct socket_kind){.domain = AF_ALG, .type = SOCK_SEQPACKET};
+        decide(&policy, &request, 0, &decision);
+        assert_int_equal(decision.verdict, VERDICT_CONTINUE);
+        rule_free(&rule);
+}
+
 static void passed_sockets_are_given_by_name(void **state) {
         struct rule rule = good_rule(":80=sd=http");
         struct passed_socket http = {.name = "http"}, other = {.name = "other", .index = 1},
@@ -136,6 +155,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(rules_give_what_they_say),
                 cmocka_unit_test(other_families_are_nobodys_concern),
+                cmocka_unit_test(families_that_nobody_knows_are_refused),
                 cmocka_unit_test(passed_sockets_are_given_by_name),
                 cmocka_unit_test(protocols_are_named),
         };
