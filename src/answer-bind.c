@@ -66,7 +66,7 @@ static int read_request(struct bind_call *bind_call) {
                 char path[ADDRESS_UNIX_MAX + 1] = {};
 
                 memcpy(path, request->address.unix_name, request->address.unix_length);
-                r = unix_path_absolute(bind_call->target, path, bind_call->path);
+                r = unix_path_absolute(bind_call->target, AT_FDCWD, path, bind_call->path);
                 if (r >= 0)
                         request->path = bind_call->path;
                 request->same_file =
@@ -207,14 +207,14 @@ static void decide_and_carry_out(struct bind_call *bind_call) {
         log_bind(bind_call, LOG_INFO, MESSAGE_FAILED, &decision, result);
 }
 
-bool gives_renamed(struct bind_call *bind_call, const char *path, const struct passed_socket *passed,
-                   struct decision *ret) {
+bool gives_renamed(struct bind_call *bind_call, int directory_fd, const char *path,
+                   const struct passed_socket *passed, struct decision *ret) {
         struct bind_request *request = &bind_call->request;
 
         request->kind = bind_call->info.kind;
         request->address = passed->address;
         request->same_file = passed;
-        if (unix_path_absolute(bind_call->target, path, bind_call->path) >= 0)
+        if (unix_path_absolute(bind_call->target, directory_fd, path, bind_call->path) >= 0)
                 request->path = bind_call->path;
         decide(bind_call->answerer->policy, request, 0, ret);
         return ret->verdict == VERDICT_ADOPT && ret->passed == passed;

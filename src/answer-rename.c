@@ -73,7 +73,7 @@ static int replace_by_passed(const struct rename_call *rename_call, const struct
                 return 1;
         bind.fd = find_bound_to(target, &file, &bind_call.fd);
         if (bind.fd >= 0 && socket_info_read(bind_call.fd, &bind_call.info) >= 0 &&
-            gives_renamed(&bind_call, rename_call->new_path, passed, &decision) &&
+            gives_renamed(&bind_call, call->new_fd, rename_call->new_path, passed, &decision) &&
             unlink_as_target(target, call->fd, rename_call->old_path) >= 0) {
                 listened = socket_is_listening(bind_call.fd);
                 r = adopt(&bind_call, &decision);
@@ -88,17 +88,22 @@ static int replace_by_passed(const struct rename_call *rename_call, const struct
 
 /* A rule has given the passed socket to the bind of the old path already, and there is no such file. */
 static bool has_it_already(const struct rename_call *rename_call, const struct passed_socket *passed) {
-        const struct address *address = &passed->used_for;
+        char bound_path[ADDRESS_UNIX_MAX + 1] = {}, bound[UNIX_PATH_MAX], old[UNIX_PATH_MAX];
+        const struct target *target = rename_call->target;
 
-        return passed->used && address_is_unix_path(address) &&
-               address->unix_length == strlen(rename_call->old_path) &&
-               memcmp(address->unix_name, rename_call->old_path, address->unix_length) == 0;
+        if (!passed->used || !address_is_unix_path(&passed->used_for))
+                return false;
+        memcpy(bound_path, passed->used_for.unix_name, passed->used_for.unix_length);
+        return unix_path_absolute(target, AT_FDCWD, bound_path, bound) >= 0 &&
+               unix_path_absolute(target, rename_call->call->fd, rename_call->old_path, old) >= 0 &&
+               strcmp(bound, old) == 0;
 }
 
-static void log_rename(const struct rename_call *rename_call, const struct passed_socket *passed) {
+static void log_rename(const struct rename_call *rename_call, const struct passed_socket *passed,
+                       const char *how) {
         char address[ADDRESS_STRING_MAX], result[ADDRESS_STRING_MAX + 300];
 
-        (void) snprintf(result, sizeof(result), "not done, the path belongs to passed socket %s, %s",
+        (void) snprintf(result, sizeof(result), "%s, the path belongs to passed socket %s, %s", how,
                         passed->name, address_format(&passed->address, address));
         log_decision(LOG_INFO, &(struct log_entry){
                                        .message_id = MESSAGE_GUARDED,
@@ -109,22 +114,26 @@ static void log_rename(const struct rename_call *rename_call, const struct passe
 }
 
 /* A program that replaces its socket without a gap binds another path, and renames that. What stood there
- * would be lost: the passed socket. The program's own becomes the passed one. Nor is the path moved away. */
+ * would be lost: the passed socket. The program's own becomes the passed one. Nor is the path moved away. To
+ * exchange two files, and to leave a whiteout, is what not every file system can do, so programs know what
+ * to do then (EINVAL, renameat2(2)). */
 void answer_rename(struct answerer *answerer, const struct target *target, const struct call *call) {
         struct rename_call rename_call = {answerer, target, call, "", ""};
         const struct passed_socket *at_new = NULL, *at_old = NULL;
         int r = 1;
 
-        if (call->number == 0 &&
-            target_read_string(target, call->pointer, rename_call.old_path, PATH_MAX) >= 0 &&
+        if (target_read_string(target, call->pointer, rename_call.old_path, PATH_MAX) >= 0 &&
             target_read_string(target, call->new_pointer, rename_call.new_path, PATH_MAX) >= 0) {
                 at_new = find_passed_path(answerer, target, call->new_fd, rename_call.new_path);
                 at_old = find_passed_path(answerer, target, call->fd, rename_call.old_path);
         }
-        if (at_old || (at_new && has_it_already(&rename_call, at_new))) {
-                log_rename(&rename_call, at_old ? at_old : at_new);
+        if ((at_old || at_new) && (call->number & (RENAME_EXCHANGE | RENAME_WHITEOUT)) != 0) {
+                log_rename(&rename_call, at_old ? at_old : at_new, "refused with EINVAL");
+                r = -EINVAL;
+        } else if (at_old || (at_new && has_it_already(&rename_call, at_new))) {
+                log_rename(&rename_call, at_old ? at_old : at_new, "not done");
                 r = 0;
-        } else if (at_new) {
+        } else if (at_new && (call->number & RENAME_NOREPLACE) == 0) {
                 r = replace_by_passed(&rename_call, at_new);
                 if (r == 0)
                         return;

@@ -69,5 +69,5 @@ int strict_bind(struct bind_call *bind_call, const struct address *address, bool
 
 /* answer-bind.c: whether a rule gives the passed socket to a bind of its path; bind_call->fd was bound
  * elsewhere and is renamed to it. */
-bool gives_renamed(struct bind_call *bind_call, const char *path, const struct passed_socket *passed,
-                   struct decision *ret);
+bool gives_renamed(struct bind_call *bind_call, int directory_fd, const char *path,
+                   const struct passed_socket *passed, struct decision *ret);

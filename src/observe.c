@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "observe.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/vm_sockets.h>
 #include <string.h>
@@ -156,7 +157,7 @@ static void read_asked(struct observed_call *observed, const struct target *targ
             !address_is_unix_path(asked))
                 return;
         memcpy(path, asked->unix_name, asked->unix_length);
-        if (unix_path_absolute(target, path, absolute) < 0)
+        if (unix_path_absolute(target, AT_FDCWD, path, absolute) < 0)
                 return;
         observed->seen.path_too_long = strlen(absolute) >= ADDRESS_UNIX_MAX;
         if (observed->seen.path_too_long)

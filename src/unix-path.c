@@ -14,12 +14,15 @@
 #include "in-child.h"
 #include "util.h"
 
-int unix_path_absolute(const struct target *target, const char *path, char buffer[static UNIX_PATH_MAX]) {
+int unix_path_absolute(const struct target *target, int directory_fd, const char *path,
+                       char buffer[static UNIX_PATH_MAX]) {
         char link[64], directory[PATH_MAX] = "";
         ssize_t n;
 
         if (path[0] != '/') {
-                (void) snprintf(link, sizeof(link), "/proc/%d/cwd", target->tid);
+                (void) (directory_fd == AT_FDCWD
+                                ? snprintf(link, sizeof(link), "/proc/%d/cwd", target->tid)
+                                : snprintf(link, sizeof(link), "/proc/%d/fd/%d", target->tid, directory_fd));
                 n = readlink(link, directory, sizeof(directory) - 1);
                 if (n < 0)
                         return -errno;

@@ -12,9 +12,11 @@
 /* Room for a working directory and a path behind it */
 #define UNIX_PATH_MAX (PATH_MAX + 256)
 
-/* Makes path absolute with the target's working directory and leaves out "//" and "/./". Follows no links.
+/* Makes path absolute with the target's directory_fd (AT_FDCWD: its working directory) and leaves out "//"
+ * and "/./". Follows no links.
  */
-int unix_path_absolute(const struct target *target, const char *path, char buffer[static UNIX_PATH_MAX]);
+int unix_path_absolute(const struct target *target, int directory_fd, const char *path,
+                       char buffer[static UNIX_PATH_MAX]);
 
 /* Which file a path leads to, without following it at its end */
 struct file_id {

@@ -330,7 +330,8 @@ s.accept()[0].sendall(b"served")
 @pytest.mark.parametrize("rename", [
     "os.rename(temporary, path)",
     "os.rename(os.path.basename(temporary), os.path.basename(path), src_dir_fd=directory, dst_dir_fd=directory)",
-], ids=["rename", "renameat"])
+    "os.chdir(directory); os.rename('./' + os.path.basename(temporary), os.path.basename(path))",
+], ids=["rename", "renameat", "relative"])
 def test_socket_that_is_renamed_over_the_path_is_the_passed_one(runner, tmp_path, rename, before, after):
     path = tmp_path / "s"
     passed = unix_socket(path)
@@ -344,11 +345,16 @@ def test_socket_that_is_renamed_over_the_path_is_the_passed_one(runner, tmp_path
     assert os.stat(path).st_ino == inode
 
 
-def test_socket_that_was_adopted_at_a_temporary_path_can_be_renamed(runner, tmp_path):
+@pytest.mark.parametrize("rename", [
+    "os.rename(temporary, path)",
+    "os.chdir(directory); os.rename('./' + os.path.basename(temporary), os.path.basename(path))",
+    "os.rename(os.path.basename(temporary), path, src_dir_fd=directory)",
+], ids=["absolute", "relative", "at a directory"])
+def test_socket_that_was_adopted_at_a_temporary_path_can_be_renamed(runner, tmp_path, rename):
     path = tmp_path / "s"
     passed = unix_socket(path)
     process = runner.force_bind(["-m", "unix:*=sd=0"], python(
-        RENAMED.format(path=str(path), rename="os.rename(temporary, path)", before="", after="s.listen(1)")
+        RENAMED.format(path=str(path), rename=rename, before="", after="s.listen(1)")
         .replace("os.chmod", "(lambda *_: None)")), [passed])
     assert exchange(str(path)) == b"served"
     assert process.wait() == 0, process.stderr
@@ -360,6 +366,26 @@ def test_passed_path_is_not_moved_away(runner, tmp_path):
     process = serve(runner, path, passed, before="os.rename(path, path + '.old'); assert not os.path.exists(path + '.old')")
     assert exchange(str(path)) == b"served"
     assert process.wait() == 0, process.stderr
+
+
+@pytest.mark.parametrize("old,new,flag,said", [
+    ("s", "t", "NOREPLACE", "done"), ("t", "s", "NOREPLACE", "EEXIST"), ("s", "t", "EXCHANGE", "EINVAL"),
+    ("t", "s", "EXCHANGE", "EINVAL"), ("t", "u", "EXCHANGE", "done"), ("t", "v", "NOREPLACE", "done")])
+def test_passed_path_stays_whatever_the_flags_of_the_rename(runner, tmp_path, old, new, flag, said):
+    path = tmp_path / "s"
+    passed = unix_socket(path)
+    inode = path.stat().st_ino
+    for name in "tu" if new != "t" or flag == "EXCHANGE" else "u":
+        (tmp_path / name).touch()
+    process = runner.force_bind(["--auto"], python(f"""
+        import ctypes, errno, os
+        os.chdir({str(tmp_path)!r})
+        libc = ctypes.CDLL(None, use_errno=True)
+        failed = libc.renameat2(-100, b"{old}", -100, b"{new}", {dict(NOREPLACE=1, EXCHANGE=2)[flag]})
+        print(errno.errorcode[ctypes.get_errno()] if failed else "done")
+    """), [passed])
+    assert process.wait() == 0 and process.stdout.strip() == said, process.stderr
+    assert path.stat().st_ino == inode
 
 
 def test_other_files_are_renamed_as_ever(runner, tmp_path):
