@@ -62,7 +62,7 @@ static int add_named(const struct unit_index *index, const char *name, size_t ra
                 found = reallocarray(list->found, list->n + directory->n, sizeof(*found));
                 if (!found)
                         return -ENOMEM;
-                list->found = found;
+                list->found = found; /* the caller frees it, though gcc 12's -fanalyzer sees a leak here */
                 for (size_t i = 0; i < directory->n; i++, list->n++)
                         found[list->n] = (struct found_dropin){&directory->entries[i], list->n};
                 if (unit_name_kind(name, strrchr(name, '.') ? strrchr(name, '.') : "") == UNIT_NAME_INSTANCE)

@@ -64,6 +64,7 @@ static int read_names(int n, char **names) {
         for (int i = 0; i < n; i++) {
                 size_t length = at ? strcspn(at, ":") : 0;
 
+                /* The caller frees them, though gcc 12's -fanalyzer sees a leak here. */
                 names[i] = at ? strndup(at, length) : strdup("unknown");
                 if (!names[i])
                         return -ENOMEM;

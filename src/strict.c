@@ -9,16 +9,17 @@ static size_t split(const struct bind_request *request, struct bind_request part
         const struct address *address = &request->address;
         struct address ipv4 = {.family = AF_INET, .port = address->port};
 
-        parts[0] = parts[1] = *request;
+        parts[0] = *request;
         if (address->family != AF_INET6)
                 return 1;
-        parts[1].kind.domain = AF_INET;
         if (address_unmap(address, &ipv4)) {
-                parts[1].address = ipv4;
-                parts[0] = parts[1];
+                parts[0].kind.domain = AF_INET;
+                parts[0].address = ipv4;
                 return 1;
         }
         parts[0].v6only = true;
+        parts[1] = *request;
+        parts[1].kind.domain = AF_INET;
         parts[1].address = ipv4;
         return address_is_wildcard(address) && !request->v6only ? 2 : 1;
 }
