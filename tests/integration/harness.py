@@ -6,6 +6,7 @@ The whole test session lives in a network namespace of its own (see conftest.py)
 reaper of every process it starts, so none can get lost.
 """
 import atexit
+import contextlib
 import ctypes
 import os
 import re
@@ -269,6 +270,14 @@ class Process:
 
     def signal(self, number=signal.SIGTERM):
         os.kill(self.pid, number)
+
+    def end(self):
+        """Asks it to end until it does: a server that is still starting its processes may miss a signal."""
+        for _ in range(int(DEADLINE)):
+            self.signal()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self.wait(1)
+        return self.wait(0)
 
     def supervisor(self):
         """PID of the one supervisor there is, once the program has been executed."""

@@ -88,5 +88,4 @@ def test_server_is_served_through_the_passed_socket(runner, tmp_path, name, host
         answer = exchange(("::1" if ":" in host else "127.0.0.1", port_of(passed)), REQUEST)
         assert answer.endswith(b"served"), process.stderr
     assert harness.listening_inodes() == {inode_of(passed)}, process.stderr
-    process.signal()
-    process.wait()
+    process.end()
