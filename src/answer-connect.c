@@ -114,7 +114,7 @@ static int make_sibling(const struct connect_call *connect_call, const struct pa
         _cleanup_close_ int fd = -1;
         int v6only = passed->v6only, r;
 
-        if (is_in_other_network(passed->fd))
+        if (may_be_in_other_network(passed->fd))
                 return -EADDRNOTAVAIL;
         fd = socket(passed->kind.domain, passed->kind.type | SOCK_CLOEXEC, passed->kind.protocol);
         if (fd < 0)

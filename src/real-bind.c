@@ -54,7 +54,8 @@ static bool get_network_cookie(int fd, uint64_t *ret) {
         return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret, &length) == 0;
 }
 
-bool is_in_other_network(int fd) {
+/* Returns -1 where that cannot be told. */
+static int compare_networks(int fd) {
         static uint64_t own;
         uint64_t cookie;
 
@@ -62,9 +63,17 @@ bool is_in_other_network(int fd) {
                 _cleanup_close_ int ours = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
                 if (ours < 0 || !get_network_cookie(ours, &own))
-                        return true;
+                        return -1;
         }
-        return !get_network_cookie(fd, &cookie) || cookie != own;
+        return get_network_cookie(fd, &cookie) ? cookie != own : -1;
+}
+
+bool may_be_in_other_network(int fd) {
+        return compare_networks(fd) != 0;
+}
+
+bool is_in_other_network(int fd) {
+        return compare_networks(fd) > 0;
 }
 
 /* What a child does in the target's stead */
@@ -200,8 +209,8 @@ static bool may_need_capability(int fd, int domain, const void *sockaddr, sockle
         if (domain == AF_VSOCK)
                 return address.port < PRIVILEGED_PORTS_DEFAULT;
         /* A network namespace that the target made has limits of its own. */
-        return !address_is_ip(&address) ||
-               (address.port != 0 && (address.port < first_unprivileged_port() || is_in_other_network(fd)));
+        return !address_is_ip(&address) || (address.port != 0 && (address.port < first_unprivileged_port() ||
+                                                                  may_be_in_other_network(fd)));
 }
 
 int bind_as_target(const struct target *target, int fd, int domain, const void *sockaddr, socklen_t length) {

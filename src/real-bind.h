@@ -25,8 +25,9 @@ int listen_as_target(const struct target *target, int fd, int backlog);
 /* Binds fd with the supervisor's own rights: the administrator has named this address. */
 int bind_as_supervisor(int fd, const struct address *address);
 
-/* Whether the socket is of a network namespace that is not the supervisor's. True where the kernel does not
- * tell (before 5.14). */
+/* Whether the socket is of a network namespace that is not the supervisor's. Where that cannot be told
+ * (Linux before 5.14, no descriptor left), the one says that it may be, and the other that it is not. */
+bool may_be_in_other_network(int fd);
 bool is_in_other_network(int fd);
 
 /* A Unix socket that was bound where the administrator said, and its path */

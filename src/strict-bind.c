@@ -26,7 +26,7 @@ static bool v6only_matters(const struct bind_call *bind_call, const struct addre
 /* See answer-socket.c. */
 static bool is_unreachable(const struct bind_call *bind_call) {
         return bind_call->answerer->policy->strict == STRICT_DATAGRAM &&
-               bind_call->info.kind.type == SOCK_DGRAM && is_in_other_network(bind_call->fd);
+               bind_call->info.kind.type == SOCK_DGRAM && may_be_in_other_network(bind_call->fd);
 }
 
 /* A socket like the target's that nobody else has, with what can be carried over */

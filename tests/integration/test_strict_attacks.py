@@ -169,6 +169,13 @@ def test_inherited_socket_that_no_rule_gives_is_no_use(attempts, user):
 
 
 @pytest.mark.parametrize("user", [0, NOBODY])
+def test_supervisor_that_has_few_descriptors_gives_the_passed_socket_only(attempts, user):
+    with harness.tcp_socket("127.0.0.1", 5000) as passed:
+        attack = Attack("limit-descriptors", options=("--strict", "-m", "*=sd=0"))
+        attempts.check(attack, user, before=["env", "LISTEN_PID=2", "LISTEN_FDS=1"], sockets=[passed])
+
+
+@pytest.mark.parametrize("user", [0, NOBODY])
 def test_full_log_that_nobody_reads_opens_nothing(attempts, user):
     read_end, write_end = os.pipe()
     try:

@@ -146,6 +146,21 @@ static void limit_supervisor(void) {
         (void) listen(tcp(), 8);
 }
 
+/* With so few descriptors that it can take the socket, and not much else; with fewer than 4 it ends. */
+static void limit_descriptors(void) {
+        int pid = find_supervisor();
+        struct rlimit limit = {0};
+
+        if (pid != 0)
+                (void) prlimit(pid, RLIMIT_NOFILE, NULL, &limit);
+        for (limit.rlim_cur = 4; limit.rlim_cur < 32; limit.rlim_cur++) {
+                if (pid != 0 && prlimit(pid, RLIMIT_NOFILE, &limit, NULL) < 0)
+                        perror("prlimit");
+                (void) grab(tcp());
+                (void) listen(tcp(), 8);
+        }
+}
+
 static void limit_itself(void) {
         struct rlimit none = {0, 0};
         int fd = tcp();
@@ -259,6 +274,7 @@ const struct attack supervisor_attacks[] = {
         {"trace-supervisor", trace_supervisor},
         {"write-supervisor", write_supervisor},
         {"limit-supervisor", limit_supervisor},
+        {"limit-descriptors", limit_descriptors},
         {"limit-itself", limit_itself},
         {"take-listener", take_listener},
         {"inherited-listener", inherited_listener},
