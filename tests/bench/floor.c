@@ -89,19 +89,25 @@ static void read_descriptors(pid_t pid) {
                 closedir(directory);
 }
 
-static void read_state(const struct seccomp_notif *request, int passed) {
-        int pidfd = pidfd_open((pid_t) request->pid, 0),
-            fd = pidfd_getfd(pidfd, (int) request->data.args[0], 0);
+/* Ours has one child, which may have threads; a pidfd of a thread is new in Linux 6.9. */
+static int copy_socket(pid_t process, const struct seccomp_notif *request) {
+        int pidfd = pidfd_open(process, 0), fd = pidfd_getfd(pidfd, (int) request->data.args[0], 0);
+
+        close(pidfd);
+        return fd;
+}
+
+static void read_state(pid_t process, const struct seccomp_notif *request, int passed) {
+        int fd = copy_socket(process, request);
 
         read_options(fd);
         read_options(passed);
         read_flags((pid_t) request->pid, (int) request->data.args[0]);
         read_descriptors((pid_t) request->pid);
         close(fd);
-        close(pidfd);
 }
 
-static void answer(int listener, const char *mode, int passed) {
+static void answer(int listener, const char *mode, pid_t process, int passed) {
         struct seccomp_notif request = {};
         struct seccomp_notif_resp response = {};
         struct sockaddr_in in;
@@ -118,18 +124,16 @@ static void answer(int listener, const char *mode, int passed) {
                         response.error = -errno;
         }
         if (mode[0] == 'b' || mode[0] == 'd') {
-                int pidfd = pidfd_open((pid_t) request.pid, 0);
-                int fd = pidfd_getfd(pidfd, (int) request.data.args[0], 0);
+                int fd = copy_socket(process, &request);
 
                 if (mode[0] == 'd')
                         response.error = -EACCES;
                 else if (bind(fd, (struct sockaddr *) &in, sizeof(in)) < 0)
                         response.error = -errno;
                 close(fd);
-                close(pidfd);
         }
         if (strcmp(mode, "replay") == 0)
-                read_state(&request, passed);
+                read_state(process, &request, passed);
         if (mode[0] == 'a' || strcmp(mode, "replay") == 0) {
                 struct seccomp_notif_addfd addfd = {.id = request.id,
                                                     .flags = SECCOMP_ADDFD_FLAG_SETFD,
@@ -169,7 +173,7 @@ int main(int argc, char **argv) {
 
                 if (poll(&fd, 1, -1) < 0 || (fd.revents & POLLIN) == 0)
                         break;
-                answer(listener, argv[1], passed);
+                answer(listener, argv[1], child, passed);
         }
         waitpid(child, &status, 0);
         return WEXITSTATUS(status);

@@ -103,7 +103,7 @@ for name in ("a C server", "nginx"):
         tcp(name, kept)
 
 
-@group("UDP datagrams answered", "1/s", rounds=5)
+@group("UDP datagrams answered", "1/s")
 def udp(bench):
     seconds = QUICK_SECONDS if bench.quick else SECONDS
     server = [bench.program("traffic"), "serve-udp"]
