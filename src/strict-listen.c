@@ -40,17 +40,23 @@ static void stop_listening(const struct target *target, int fd) {
 }
 
 /* An accepted connection that was disconnected still shows the address of its listening socket, but has lost
- * the port (inet_put_port()), and listen() would bind it to another. So it is bound to what it shows; one
- * that is bound already says EINVAL. */
-static int keep_bound(int fd, const struct socket_info *info) {
-        struct sockaddr_storage address;
-        socklen_t length = sizeof(address);
+ * the port (inet_put_port()), and listen() would bind it to another. So it is bound to what it shows; or, if
+ * only a port of the kernel's choice is given, to such a one. One that is bound already says EINVAL. */
+static int keep_bound(const struct policy *policy, int fd, const struct socket_info *info) {
+        struct bind_request socket = {.kind = info->kind, .v6only = info->v6only};
+        struct sockaddr_storage sockaddr;
+        socklen_t length;
+        int r;
 
         if (info->kind.domain == AF_VSOCK)
                 return 0;
-        if (getsockname(fd, (struct sockaddr *) &address, &length) < 0)
-                return -errno;
-        return bind(fd, (const struct sockaddr *) &address, length) < 0 && errno != EINVAL ? -errno : 0;
+        r = socket_address_read(fd, info->kind.domain, &socket.address);
+        if (r < 0)
+                return r;
+        if (!strict_gives(policy, &socket, false))
+                socket.address.port = 0;
+        length = address_to_sockaddr(&socket.address, &sockaddr);
+        return bind(fd, (const struct sockaddr *) &sockaddr, length) < 0 && errno != EINVAL ? -errno : 0;
 }
 
 /* A connected socket that has a given address by that could be disconnected, and so unbound, before listen()
@@ -64,7 +70,7 @@ static int listen_on_ip(struct answerer *answerer, const struct target *target, 
                 return -EINVAL;
         if (!has_given_address(answerer, fd, info))
                 return -EACCES;
-        r = keep_bound(fd, info);
+        r = keep_bound(answerer->policy, fd, info);
         if (r < 0)
                 return r;
         if (listen(fd, backlog) < 0)

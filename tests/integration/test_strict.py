@@ -267,6 +267,19 @@ print("both")"""
         assert result(runner, ["[::]/0:0=allow"], code, options=[mode]).split() == ["1", "EINVAL"]
 
 
+def test_connection_that_was_accepted_is_no_way_to_the_port_of_the_passed_socket(runner):
+    """The rules give that to one bind, and to others a port of the kernel's choice."""
+    passed = socket.socket()
+    passed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    passed.bind(("127.0.0.1", 8080)); passed.listen()
+    with passed:
+        assert result(runner, ["127.0.0.1:8080=sd=0", "127.0.0.1:0=allow"], """
+s = socket.socket(); s.bind(("127.0.0.1", 8080))
+client = socket.create_connection(("127.0.0.1", 8080)); served = s.accept()[0]
+ctypes.CDLL(None).connect(served.fileno(), bytes(16), 16)
+served.listen(); print(served.getsockname()[1] not in (0, 8080))""", [passed]) == "True"
+
+
 def test_nothing_is_typed_into_the_terminal_of_a_shell_outside(runner):
     code = """
 import errno, fcntl, os, pty, termios
