@@ -168,6 +168,17 @@ static void write_wait(FILE *out, const struct planning *planning) {
                 fprintf(out, "ExecStopPost=-+%s --await-end\n", planning->helper);
 }
 
+/* systemd-sysv-generator knows no main process, and says yes: the service would stay active when its daemon
+ * has died, and clients would wait for ever. That it is known makes its exit status count, and many exit
+ * with 128 + SIGTERM when they are stopped. */
+static void write_end_of_script(FILE *out, const struct service *service) {
+        if (service->init_script != INIT_SCRIPT_FOUND)
+                return;
+        if (!service->keys[SERVICE_REMAIN_AFTER_EXIT].value)
+                fputs("RemainAfterExit=no\n", out);
+        fputs("SuccessExitStatus=143\n", out);
+}
+
 int plan_write_dropin(const struct planning *planning, struct plan *plan) {
         char *extra[4] = {};
         struct options options = {};
@@ -199,11 +210,7 @@ int plan_write_dropin(const struct planning *planning, struct plan *plan) {
                 fputc('\n', out);
                 r = write_syslog_identifier(out, planning);
                 write_notification(out, planning);
-                /* systemd-sysv-generator knows no main process, and says yes: the service would stay active
-                 * when its daemon has died, and clients would wait for ever. */
-                if (planning->service->init_script == INIT_SCRIPT_FOUND &&
-                    !planning->service->keys[SERVICE_REMAIN_AFTER_EXIT].value)
-                        fputs("RemainAfterExit=no\n", out);
+                write_end_of_script(out, planning->service);
                 write_wait(out, planning);
                 fputs(planning->amendments.settings, out);
         }
