@@ -150,7 +150,7 @@ static int connect_sibling(const struct connect_call *connect_call, const struct
                 return r;
         if (connect(sibling, (const struct sockaddr *) &connect_call->sockaddr, call->length) < 0)
                 return -errno;
-        replay_file_flags(connect_call->fd, sibling, call->fd);
+        replay_file_flags(connect_call->target, connect_call->fd, sibling, call->fd);
         r = replace_descriptor(connect_call->target, connect_call->fd, call->fd, sibling);
         if (r < 0)
                 return r;

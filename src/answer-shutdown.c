@@ -34,7 +34,7 @@ static int shut_down_for_target(struct answerer *answerer, const struct target *
         r = socket_info_read(by, &info);
         if (r < 0)
                 return r;
-        replay_file_flags(fd, by, call->fd);
+        replay_file_flags(target, fd, by, call->fd);
         r = replace_socket(target, fd, call->fd, by);
         if (r < 0)
                 return r;

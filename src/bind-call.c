@@ -75,7 +75,7 @@ static bool is_open_elsewhere(int *fd) {
 int put_in_place(struct bind_call *bind_call, int fd) {
         int r;
 
-        replay_file_flags(bind_call->fd, fd, bind_call->call->fd);
+        replay_file_flags(bind_call->target, bind_call->fd, fd, bind_call->call->fd);
         r = replace_socket(bind_call->target, bind_call->fd, bind_call->call->fd, fd);
         return r < 0 ? r : is_open_elsewhere(&bind_call->fd);
 }

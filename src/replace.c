@@ -212,17 +212,29 @@ static int set_async(void *argument) {
         return fcntl(setup->number, F_SETFL, setup->flags) < 0 ? -errno : 0;
 }
 
-void replay_file_flags(int old_fd, int by_fd, int target_fd) {
-        static const int replayed = O_NONBLOCK | O_ASYNC;
+/* The kernel sends the signal with the rights of whoever set the owner, which is us: to anybody, if that
+ * were for the target to say. */
+static void replay_owner(const struct target *target, int old_fd, int by_fd) {
+        static const struct f_owner_ex nobody = {.type = F_OWNER_PID};
         struct f_owner_ex owner, current;
+
+        if (fcntl(old_fd, F_GETOWN_EX, &owner) < 0 || fcntl(by_fd, F_GETOWN_EX, &current) < 0)
+                return;
+        if (owner.pid != 0 && (owner.type == F_OWNER_PGRP ||
+                               (owner.pid != target->tid && owner.pid != process_of_thread(target->tid))))
+                owner = nobody;
+        if (owner.type != current.type || owner.pid != current.pid)
+                (void) fcntl(by_fd, F_SETOWN_EX, &owner);
+}
+
+void replay_file_flags(const struct target *target, int old_fd, int by_fd, int target_fd) {
+        static const int replayed = O_NONBLOCK | O_ASYNC;
         int wanted = fcntl(old_fd, F_GETFL), flags = fcntl(by_fd, F_GETFL), signal_number;
 
         if (wanted < 0 || flags < 0)
                 return;
 
-        if (fcntl(old_fd, F_GETOWN_EX, &owner) == 0 && fcntl(by_fd, F_GETOWN_EX, &current) == 0 &&
-            (owner.type != current.type || owner.pid != current.pid))
-                (void) fcntl(by_fd, F_SETOWN_EX, &owner);
+        replay_owner(target, old_fd, by_fd);
         signal_number = fcntl(old_fd, F_GETSIG);
         if (signal_number >= 0 && signal_number != fcntl(by_fd, F_GETSIG))
                 (void) fcntl(by_fd, F_SETSIG, signal_number);

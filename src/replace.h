@@ -18,5 +18,5 @@ int replace_socket(const struct target *target, int old_fd, int target_fd, int b
 int replace_descriptor(const struct target *target, int old_fd, int target_fd, int by_fd);
 
 /* Copies O_NONBLOCK, O_ASYNC, the owner and the signal from old_fd to by_fd, which the target knows as
- * target_fd (a signal names the descriptor). */
-void replay_file_flags(int old_fd, int by_fd, int target_fd);
+ * target_fd (a signal names the descriptor). The owner only if it is the target itself. */
+void replay_file_flags(const struct target *target, int old_fd, int by_fd, int target_fd);

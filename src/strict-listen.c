@@ -15,12 +15,17 @@ static bool is_connected(int fd, const struct socket_kind *kind) {
 }
 
 /* A socket that was bound to port 0, or not at all, has a port that the kernel chooses in listen(). */
-static bool has_given_address(struct answerer *answerer, int fd, const struct socket_info *info) {
-        struct bind_request socket = {.kind = info->kind, .v6only = info->v6only};
+static bool has_given_address(struct answerer *answerer, int fd, struct address *ret) {
+        struct bind_request socket = {};
         struct decision decision;
+        struct socket_info info;
 
-        if (socket_address_read(fd, info->kind.domain, &socket.address) < 0)
+        if (socket_info_read(fd, &info) < 0 ||
+            socket_address_read(fd, info.kind.domain, &socket.address) < 0)
                 return false;
+        socket.kind = info.kind;
+        socket.v6only = info.v6only;
+        *ret = socket.address;
         /* Until then IPV6_V6ONLY can change. */
         if (socket.address.port == 0)
                 socket.v6only = false;
@@ -39,24 +44,34 @@ static void stop_listening(const struct target *target, int fd) {
                 (void) target_kill(target);
 }
 
+/* Whether this address is given to an IPv6 socket only if it takes no IPv4 */
+static bool v6only_matters(const struct answerer *answerer, const struct socket_info *info,
+                           const struct address *address) {
+        struct bind_request dual_stack = {.kind = info->kind, .address = *address};
+
+        return address->family == AF_INET6 && address_is_wildcard(address) &&
+               !strict_gives(answerer->policy, &dual_stack, true);
+}
+
 /* An accepted connection that was disconnected still shows the address of its listening socket, but has lost
  * the port (inet_put_port()), and listen() would bind it to another. So it is bound to what it shows; or, if
- * only a port of the kernel's choice is given, to such a one. One that is bound already says EINVAL. */
-static int keep_bound(const struct policy *policy, int fd, const struct socket_info *info) {
-        struct bind_request socket = {.kind = info->kind, .v6only = info->v6only};
-        struct sockaddr_storage sockaddr;
-        socklen_t length;
+ * only a port of the kernel's choice is given, to such a one. One that is bound already says EINVAL. Not
+ * where IPV6_V6ONLY matters: until then another thread may change it, which fails as well if the socket is
+ * bound. */
+static int keep_bound(const struct answerer *answerer, int fd, const struct socket_info *info,
+                      const struct address *address) {
+        struct bind_request socket = {.kind = info->kind, .address = *address};
+        const int v6only = 1;
         int r;
 
         if (info->kind.domain == AF_VSOCK)
                 return 0;
-        r = socket_address_read(fd, info->kind.domain, &socket.address);
-        if (r < 0)
-                return r;
-        if (!strict_gives(policy, &socket, false))
+        if (v6only_matters(answerer, info, address))
+                return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) < 0 ? 0 : -EACCES;
+        if (!strict_gives(answerer->policy, &socket, false))
                 socket.address.port = 0;
-        length = address_to_sockaddr(&socket.address, &sockaddr);
-        return bind(fd, (const struct sockaddr *) &sockaddr, length) < 0 && errno != EINVAL ? -errno : 0;
+        r = bind_as_supervisor(fd, &socket.address);
+        return r == -EINVAL ? 0 : r;
 }
 
 /* A connected socket that has a given address by that could be disconnected, and so unbound, before listen()
@@ -64,18 +79,19 @@ static int keep_bound(const struct policy *policy, int fd, const struct socket_i
  * (SOCK_BINDPORT_LOCK); should that ever not be so, the second look tells. */
 static int listen_on_ip(struct answerer *answerer, const struct target *target, int fd,
                         const struct socket_info *info, int backlog) {
+        struct address address;
         int r;
 
         if (is_connected(fd, &info->kind))
                 return -EINVAL;
-        if (!has_given_address(answerer, fd, info))
+        if (!has_given_address(answerer, fd, &address))
                 return -EACCES;
-        r = keep_bound(answerer->policy, fd, info);
+        r = keep_bound(answerer, fd, info, &address);
         if (r < 0)
                 return r;
         if (listen(fd, backlog) < 0)
                 return -errno;
-        if (has_given_address(answerer, fd, info))
+        if (has_given_address(answerer, fd, &address))
                 return 0;
         stop_listening(target, fd);
         return -EACCES;

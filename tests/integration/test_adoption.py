@@ -105,6 +105,29 @@ def test_signal_driven_io_works(runner):
     assert process.stdout.split()[1:] == ["True", "True"]
 
 
+def test_signals_are_sent_to_nobody_that_the_target_may_not_signal_itself(runner):
+    """F_SETOWN asks for no permission, the signal is sent with that of whoever called it."""
+    passed = tcp_socket()
+    victim = subprocess.Popen(["sleep", "60"])
+    process = runner.force_bind(RULE, python(f"""
+        import fcntl, os, signal, socket
+        os.setgid(65534); os.setuid(65534)
+        s = socket.socket()
+        fcntl.fcntl(s, fcntl.F_SETOWN, {victim.pid})
+        fcntl.fcntl(s, 10, signal.SIGKILL)  # F_SETSIG
+        fcntl.fcntl(s, fcntl.F_SETFL, fcntl.fcntl(s, fcntl.F_GETFL) | fcntl.FASYNC)
+        s.bind(("0.0.0.0", 8080)); s.listen(1)
+        print(fcntl.fcntl(s, fcntl.F_GETOWN), flush=True)
+        s.accept()
+    """), [passed])
+    harness.wait_until(lambda: process.stdout)
+    with socket.create_connection(passed.getsockname()):
+        assert process.wait() == 0
+    assert process.stdout.split() == ["0"] and victim.poll() is None
+    victim.kill()
+    victim.wait()
+
+
 def test_descriptors_duplicated_before_bind_are_the_adopted_socket(runner):
     passed = tcp_socket()
     assert output(runner, """

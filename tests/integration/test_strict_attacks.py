@@ -51,6 +51,7 @@ ATTACKS = [
     Attack("port-range-of-all", ROOT, DATAGRAM),
     *(Attack(name, options=DATAGRAM) for name in ("send-datagram", "send-message", "connect-datagram")),
     Attack("toggle-v6only-during-bind", options=IPV6, given=frozenset()),
+    Attack("toggle-v6only-during-listen", options=IPV6, given=frozenset()),
     # kind FAMILY TYPE PROTOCOL PORT
     Attack("kind 2 1 262"),       # MPTCP
     Attack("kind 2 2 0"),         # UDP

@@ -290,6 +290,40 @@ static void toggle_v6only_during_bind(void) {
         }
 }
 
+/* With a rule for [::]:5000 only: an accepted connection that was disconnected shows its listening socket's
+ * address, but is not bound. */
+static void toggle_v6only_during_listen(void) {
+        struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(ALLOWED_PORT)}, local = any;
+        struct linger at_once = {.l_onoff = 1};
+        int on = 1;
+
+        local.sin6_addr = in6addr_loopback;
+        shared_fd = -1;
+        start_thread(toggle_v6only, NULL);
+        while (is_racing()) {
+                int server = socket(AF_INET6, SOCK_STREAM, 0), client = socket(AF_INET6, SOCK_STREAM, 0), fd,
+                    v6only = 1;
+                struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
+                socklen_t length = sizeof(v6only);
+
+                (void) setsockopt(server, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+                (void) setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+                (void) setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+                if (bind(server, (struct sockaddr *) &any, sizeof(any)) < 0 || listen(server, 8) < 0)
+                        missing("the allowed port");
+                (void) connect(client, (struct sockaddr *) &local, sizeof(local));
+                fd = accept(server, NULL, NULL);
+                close(server);
+                (void) connect(fd, &unspecified, sizeof(unspecified));
+                shared_fd = fd;
+                if (listen(fd, 8) == 0 && getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, &length) == 0 &&
+                    v6only == 0)
+                        return;
+                close(client);
+                close(fd);
+        }
+}
+
 /* hostile-binds N THREADS: so many binds of the allowed port, of which each word of the address is rewritten
  * meanwhile. Keeps what it got that is forbidden, and prints how often. */
 
@@ -347,6 +381,7 @@ const struct attack racing_attacks[] = {
         {"exchange-descriptor-of-listen", exchange_descriptor_of_listen},
         {"unconnect-during-listen", unconnect_during_listen},
         {"toggle-v6only-during-bind", toggle_v6only_during_bind},
+        {"toggle-v6only-during-listen", toggle_v6only_during_listen},
         {"hostile-binds", hostile_binds},
         {0},
 };
