@@ -144,8 +144,17 @@ static int enter_root_and_directory(const struct task *task) {
         return fchdir(directory) < 0 ? -errno : 0;
 }
 
+/* The kernel sorts them. */
+static bool has_groups(const gid_t *groups, size_t n_groups) {
+        int n = getgroups(0, NULL);
+        _cleanup_free_ gid_t *own = n < 0 ? NULL : calloc((size_t) n + 1, sizeof(*own));
+
+        return own && (size_t) n == n_groups && getgroups(n, own) == n &&
+               (n == 0 || memcmp(own, groups, n_groups * sizeof(*groups)) == 0);
+}
+
 static int take_credentials(const struct target_rights *rights, const gid_t *groups, size_t n_groups) {
-        if (rights->fsuid == 0 && rights->fsgid == getegid())
+        if (rights->fsuid == 0 && rights->fsgid == getegid() && has_groups(groups, n_groups))
                 return 0;
         if (setgroups(n_groups, groups) < 0 || setresgid(rights->fsgid, rights->fsgid, rights->fsgid) < 0 ||
             setresuid(rights->fsuid, rights->fsuid, rights->fsuid) < 0)

@@ -458,3 +458,20 @@ def test_connect_to_the_passed_socket_is_left_alone_where_the_program_keeps_it(r
     """), [passed])
     assert process.wait() == 0, process.stderr
     assert process.stdout == "met\n"
+
+
+def test_groups_that_the_program_gave_up_open_no_directory(runner, tmp_path):
+    """Nor do they for a root that has no capabilities; force-bind itself has the group."""
+    directory = tmp_path / "d"
+    directory.mkdir()
+    os.chown(directory, 1000, 4)
+    directory.chmod(0o770)
+    code = python(f"""
+        import errno, socket
+        try: socket.socket(socket.AF_UNIX).bind({str(directory / "s")!r}); print("bound")
+        except OSError as e: print(errno.errorcode[e.errno])
+    """)
+    group, lowered = ["setpriv", "--groups=4", "--"], ["setpriv", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all", "--"]
+    for words in ([], [harness.FORCE_BIND, "--strict", "--"], [harness.FORCE_BIND, "-m", "unix:*=allow", "--"]):
+        process = runner.run([*group, *words, *lowered, *code])
+        assert process.wait() == 0 and process.stdout.strip() == "EACCES", (words, process.stdout, process.stderr)
