@@ -147,10 +147,14 @@ static int enter_root_and_directory(const struct task *task) {
 /* The kernel sorts them. */
 static bool has_groups(const gid_t *groups, size_t n_groups) {
         int n = getgroups(0, NULL);
-        _cleanup_free_ gid_t *own = n < 0 ? NULL : calloc((size_t) n + 1, sizeof(*own));
+        _cleanup_free_ gid_t *own = NULL;
 
-        return own && (size_t) n == n_groups && getgroups(n, own) == n &&
-               (n == 0 || memcmp(own, groups, n_groups * sizeof(*groups)) == 0);
+        if (n < 0 || (size_t) n != n_groups)
+                return false;
+        if (n == 0 || !groups)
+                return n == 0;
+        own = calloc((size_t) n, sizeof(*own));
+        return own && getgroups(n, own) == n && memcmp(own, groups, n_groups * sizeof(*own)) == 0;
 }
 
 static int take_credentials(const struct target_rights *rights, const gid_t *groups, size_t n_groups) {
