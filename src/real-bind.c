@@ -144,17 +144,14 @@ static int enter_root_and_directory(const struct task *task) {
         return fchdir(directory) < 0 ? -errno : 0;
 }
 
-/* The kernel sorts them. */
+/* Whether we are in exactly these groups, which the kernel sorts. That very many are the same is not found
+ * out. */
 static bool has_groups(const gid_t *groups, size_t n_groups) {
-        int n = getgroups(0, NULL);
-        _cleanup_free_ gid_t *own = NULL;
+        gid_t own[128];
+        int n = getgroups(ELEMENTSOF(own), own);
 
-        if (n < 0 || (size_t) n != n_groups)
-                return false;
-        if (n == 0 || !groups)
-                return n == 0;
-        own = calloc((size_t) n, sizeof(*own));
-        return own && getgroups(n, own) == n && memcmp(own, groups, n_groups * sizeof(*own)) == 0;
+        return n >= 0 && (size_t) n == n_groups &&
+               (n == 0 || (groups && memcmp(own, groups, n_groups * sizeof(*own)) == 0));
 }
 
 static int take_credentials(const struct target_rights *rights, const gid_t *groups, size_t n_groups) {
