@@ -144,6 +144,24 @@ static bool has_owner_of(const struct observed_socket *a, const struct observed_
                strcmp(a->group, b->group) == 0;
 }
 
+/* The path lies in a directory that is removed with the service, and with it the .socket unit's socket. */
+static bool lies_in_runtime_directory(const struct learned *learned, const struct observed_socket *socket) {
+        const char *name = learned->runtime_directories, *path = socket->asked.unix_name;
+        static const char *const runs[] = {"/run/", "/var/run/"};
+
+        if (!name || !address_is_unix_path(&socket->asked))
+                return false;
+        for (; *name != '\0'; name += strcspn(name, " "), name += strspn(name, " "))
+                for (size_t i = 0; i < ELEMENTSOF(runs); i++) {
+                        size_t run = strlen(runs[i]), length = strcspn(name, " ");
+
+                        if (socket->asked.unix_length > run + length && strncmp(path, runs[i], run) == 0 &&
+                            strncmp(path + run, name, length) == 0 && path[run + length] == '/')
+                                return true;
+                }
+        return false;
+}
+
 enum fate {
         FATE_SILENT, /* nothing to say */
         FATE_LISTEN, /* gets a line */
@@ -160,6 +178,8 @@ static enum fate find_fate(const struct learned *learned, const struct observed_
             (!learned->running && is_stream(&socket->kind) && !socket->listened))
                 return FATE_SILENT;
         *ret_reason = find_obstacle(socket);
+        if (!*ret_reason && socket->loses_directory && !lies_in_runtime_directory(learned, socket))
+                *ret_reason = "its directory is removed when the service stops";
         if (*ret_reason)
                 return FATE_LEFT_OUT;
         if (is_written(learned, socket))
@@ -258,24 +278,6 @@ static void write_left_out(FILE *out, const struct observed_socket *socket, cons
                 socket->asked.family == AF_UNIX && shown->unix_length == 0 ? "(unnamed)" : "", reason);
 }
 
-/* The path lies in a directory that is removed with the service, and with it the .socket unit's socket. */
-static bool lies_in_runtime_directory(const struct learned *learned, const struct observed_socket *socket) {
-        const char *name = learned->runtime_directories, *path = socket->asked.unix_name;
-        static const char *const runs[] = {"/run/", "/var/run/"};
-
-        if (!name || !address_is_unix_path(&socket->asked))
-                return false;
-        for (; *name != '\0'; name += strcspn(name, " "), name += strspn(name, " "))
-                for (size_t i = 0; i < ELEMENTSOF(runs); i++) {
-                        size_t run = strlen(runs[i]), length = strcspn(name, " ");
-
-                        if (socket->asked.unix_length > run + length && strncmp(path, runs[i], run) == 0 &&
-                            strncmp(path + run, name, length) == 0 && path[run + length] == '/')
-                                return true;
-                }
-        return false;
-}
-
 static void write_head(FILE *out, const struct learned *learned) {
         fputs("# /etc/systemd/system/", out);
         write_name(out, learned);
@@ -290,8 +292,14 @@ static void write_head(FILE *out, const struct learned *learned) {
                 return;
         fputs("Auto=yes\n#\n# ", out);
         write_name(out, learned);
-        fprintf(out, ".socket exists already (%s), and Listen= does not change it. It has to say:\n",
-                learned->existing_socket);
+        fprintf(out, ".socket exists already (%s), and ", learned->existing_socket);
+        if (learned->existing_accepts)
+                fprintf(out,
+                        "is for connections that systemd accepts itself (Accept=yes). Another .socket unit "
+                        "has to say:\n#   Service=%s\n",
+                        learned->unit);
+        else
+                fputs("Listen= does not change it. It has to say:\n", out);
 }
 
 size_t learn_write(FILE *out, const struct learned *learned) {

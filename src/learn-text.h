@@ -32,12 +32,14 @@ struct observed_socket {
         mode_t mode;
         char user[OWNER_NAME_MAX]; /* "": one that does not stay (DynamicUser=) */
         char group[OWNER_NAME_MAX];
+        bool loses_directory; /* the path's directory was gone when the service had stopped */
 };
 
 struct learned {
         const char *unit;                /* NAME.service; NULL: not known */
         const char *program;             /* that was run; NULL: the unit's own */
         const char *existing_socket;     /* the file of NAME.socket; NULL: there is none */
+        bool existing_accepts;           /* and it has Accept=yes */
         const char *runtime_directories; /* names below /run, separated by blanks, that vanish when the
                                             service stops; NULL: none */
         const struct observed_socket *sockets;

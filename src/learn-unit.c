@@ -37,7 +37,8 @@ struct unit {
         bool failed;               /* before we came */
         bool has_runtime_directory;
         char runtime_directories[1024];
-        char existing_socket[1024];                                 /* "": none */
+        char existing_socket[1024]; /* "": none */
+        bool existing_accepts;
         char directory[sizeof(RUNTIME_UNITS) + NAME_MAX_BYTES + 8]; /* of the drop-in */
         char dropin[sizeof(RUNTIME_UNITS) + NAME_MAX_BYTES + 40];
 };
@@ -139,15 +140,16 @@ static int check_settings(const struct unit *unit) {
 }
 
 static void find_existing_socket(struct unit *unit) {
-        char name[NAME_MAX_BYTES + 8], state[64];
+        char name[NAME_MAX_BYTES + 8], value[64];
         _cleanup_free_ char *text = NULL;
 
         (void) snprintf(name, sizeof(name), "%.*s.socket", (int) (strlen(unit->name) - strlen(".service")),
                         unit->name);
-        text = ASK("show", "--property=LoadState,FragmentPath", "--", name);
-        if (text && strcmp(systemctl_value(text, "LoadState", state, sizeof(state)), "loaded") == 0)
-                (void) systemctl_value(text, "FragmentPath", unit->existing_socket,
-                                       sizeof(unit->existing_socket));
+        text = ASK("show", "--property=LoadState,FragmentPath,Accept", "--", name);
+        if (!text || strcmp(systemctl_value(text, "LoadState", value, sizeof(value)), "loaded") != 0)
+                return;
+        (void) systemctl_value(text, "FragmentPath", unit->existing_socket, sizeof(unit->existing_socket));
+        unit->existing_accepts = strcmp(systemctl_value(text, "Accept", value, sizeof(value)), "yes") == 0;
 }
 
 /* Returns 0, or a negative errno after saying what stands against it. */
@@ -331,6 +333,7 @@ static int learn(struct learning *learning, const struct unit *unit) {
         struct learned learned = {
                 .unit = unit->name,
                 .existing_socket = unit->existing_socket[0] != '\0' ? unit->existing_socket : NULL,
+                .existing_accepts = unit->existing_accepts,
                 .runtime_directories = unit->has_runtime_directory ? unit->runtime_directories : NULL,
         };
         int r;
@@ -348,6 +351,8 @@ static int learn(struct learning *learning, const struct unit *unit) {
         if (!watch(learning, unit))
                 log_message(LOG_WARNING, "%s did not start as it should; journalctl -u %s may say why",
                             unit->name, unit->name);
+        if (!learning->interrupted && SYSTEMCTL("stop", "--", LEARN_SOCKET_UNIT, unit->name))
+                learning_read_directories(learning);
         return learning_print(learning, &learned, unit->name);
 }
 

@@ -152,6 +152,19 @@ void learning_read_owners(struct learning *learning) {
         }
 }
 
+void learning_read_directories(struct learning *learning) {
+        for (size_t i = 0; i < learning->observation.n; i++) {
+                struct observed_socket *socket = &learning->observation.sockets[i];
+                char path[ADDRESS_UNIX_MAX + 1] = {};
+
+                if (!address_is_unix_path(&socket->asked) || !socket->has_owner)
+                        continue;
+                memcpy(path, socket->asked.unix_name, socket->asked.unix_length);
+                *(strrchr(path, '/') + 1) = '\0'; /* it is absolute */
+                socket->loses_directory = access(path, F_OK) < 0 && errno == ENOENT;
+        }
+}
+
 int learning_print(struct learning *learning, struct learned *learned, const char *subject) {
         _cleanup_free_ char *text = NULL;
         const char *comment;

@@ -50,6 +50,10 @@ bool learning_is_up(const struct learning *learning, int64_t since_ms, int patie
 /* Looks who owns the paths of the Unix sockets. To be called while they are there. */
 void learning_read_owners(struct learning *learning);
 
+/* Looks whether the directories of those paths are there still. To be called when the program has been
+ * ended. */
+void learning_read_directories(struct learning *learning);
+
 /* Prints the text; sockets and their number are filled in. Where nothing was learnt, says so on stderr, in
  * the name of subject. Returns the exit status. */
 int learning_print(struct learning *learning, struct learned *learned, const char *subject);

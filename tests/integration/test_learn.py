@@ -374,9 +374,35 @@ def test_a_path_in_a_runtime_directory_outlives_the_service(machine, own):
 
 
 @pytest.mark.systemd
+def test_a_path_whose_directory_goes_with_the_service_is_left_out(machine, own):
+    own({"own.service": OWN.rstrip() + """
+        ExecStartPre=mkdir -p /run/gone
+        ExecStart=
+        ExecStart=/usr/bin/python3 /usr/local/bin/both-server
+        ExecStopPost=rm -r /run/gone
+    """})
+    script(machine, "both-server", BIND + """
+    kept = bound(four, stream, ("127.0.0.1", 8001)), bound(unix, stream, "/run/gone/sock")
+    threading.Event().wait()
+""")
+    text = learn(machine, "own")
+    assert text.endswith(HEAD + "Listen=tcp:127.0.0.1:8001\n#\n# Left out, and bound by the program itself as ever:\n"
+                                "#   stream unix:/run/gone/sock: its directory is removed when the service stops\n")
+    no_trace(machine, "own")
+
+
+@pytest.mark.systemd
 def test_a_socket_unit_of_the_name_is_told_of(machine, own):
     own({"own.service": OWN, "own.socket": "[Socket]\nListenStream=127.0.0.1:8009\n"})
     assert learn(machine, "own").endswith(
         HEAD + "Auto=yes\n#\n# own.socket exists already (/etc/systemd/system/own.socket), and Listen= does not "
         "change it. It has to say:\n#   ListenStream=127.0.0.1:8001\n")
+    no_trace(machine, "own")
+
+
+@pytest.mark.systemd
+def test_a_socket_unit_of_the_name_with_accept_needs_another(machine, own):
+    own({"own.service": OWN, "own@.service": "[Service]\nExecStart=true\n", "own.socket": "[Socket]\nListenStream=127.0.0.1:8009\nAccept=yes\n"})
+    text = learn(machine, "own")
+    assert text.endswith("Another .socket unit has to say:\n#   Service=own.service\n#   ListenStream=127.0.0.1:8001\n")
     no_trace(machine, "own")

@@ -221,6 +221,24 @@ static void a_socket_unit_that_exists_is_not_listened_for(void **state) {
         free(text);
 }
 
+static void a_socket_unit_with_accept_needs_another(void **state) {
+        static const struct row rows[] = {{"0.0.0.0", 113, "l"}};
+        struct learned learned = {.unit = "ident.service",
+                                  .existing_socket = "/lib/systemd/system/ident.socket",
+                                  .existing_accepts = true,
+                                  .running = true};
+        size_t n;
+        char *text = write_text(rows, 1, learned, &n);
+
+        (void) state;
+        assert_string_equal(text, "# /etc/systemd/system/ident.service.d/socket.conf\n[X-ForceBind]\n"
+                                  "Auto=yes\n#\n# ident.socket exists already "
+                                  "(/lib/systemd/system/ident.socket), and is for connections that systemd "
+                                  "accepts itself (Accept=yes). Another .socket unit has to say:\n"
+                                  "#   Service=ident.service\n#   ListenStream=0.0.0.0:113\n");
+        free(text);
+}
+
 static void a_program_without_a_unit_leaves_the_name_open(void **state) {
         static const struct row rows[] = {{"127.0.0.1", 80, "l"}};
         struct learned learned = {.program = "/usr/bin/\nweb", .running = true, .more = true};
@@ -254,6 +272,7 @@ int main(void) {
                 cmocka_unit_test(each_kind_of_socket_gets_its_line),
                 cmocka_unit_test(an_ended_program_is_known_by_what_it_had_open_last),
                 cmocka_unit_test(a_socket_unit_that_exists_is_not_listened_for),
+                cmocka_unit_test(a_socket_unit_with_accept_needs_another),
                 cmocka_unit_test(a_program_without_a_unit_leaves_the_name_open),
                 cmocka_unit_test(only_what_clients_can_find_serves),
         };
