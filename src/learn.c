@@ -157,10 +157,11 @@ void learning_read_directories(struct learning *learning) {
                 struct observed_socket *socket = &learning->observation.sockets[i];
                 char path[ADDRESS_UNIX_MAX + 1] = {};
 
-                if (!address_is_unix_path(&socket->asked) || !socket->has_owner)
+                if (!address_is_unix_path(&socket->asked) || socket->asked.unix_name[0] != '/' ||
+                    !socket->has_owner)
                         continue;
                 memcpy(path, socket->asked.unix_name, socket->asked.unix_length);
-                *(strrchr(path, '/') + 1) = '\0'; /* it is absolute */
+                *(strrchr(path, '/') + 1) = '\0';
                 socket->loses_directory = access(path, F_OK) < 0 && errno == ENOENT;
         }
 }
