@@ -236,12 +236,13 @@ struct isolated {
 static int answer_isolated(void *argument) {
         const struct isolated *isolated = argument;
 
+        (void) signal(END_SLOW_SIGNAL, SIG_DFL); /* we ignore it */
         answer_notification(isolated->answerer, isolated->notification);
         return 0;
 }
 
 static void end_slow(struct answerer *answerer, struct slow_call *slow) {
-        (void) pidfd_send_signal(slow->pidfd, SIGKILL, NULL, 0);
+        (void) pidfd_send_signal(slow->pidfd, END_SLOW_SIGNAL, NULL, 0);
         (void) listener_answer(answerer->listener, slow->id, -EACCES); /* unless it has been answered */
         close_fd(&slow->pidfd);
         *slow = answerer->slow[--answerer->n_slow];

@@ -44,6 +44,9 @@ struct membership {
 /* Calls that take their time under --strict, each in a process of its own */
 #define SLOW_CALLS_MAX 16
 
+/* Ends who answers a slow call, but not amid what is to be finished: there it is blocked. */
+#define END_SLOW_SIGNAL SIGALRM
+
 struct slow_call {
         uint64_t id;
         int pidfd;

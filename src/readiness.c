@@ -60,7 +60,7 @@ void readiness_bound(struct readiness *readiness, const struct rule *rule, const
                     address_equal(&readiness->bound[i].address, address))
                         entry = &readiness->bound[i];
         if (!entry) {
-                if (readiness->n_bound == READINESS_BOUND_MAX)
+                if (readiness->n_bound >= READINESS_BOUND_MAX)
                         return;
                 entry = &readiness->bound[readiness->n_bound++];
                 *entry = (struct bound_socket){.kind = *kind, .address = *address};

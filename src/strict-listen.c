@@ -2,6 +2,7 @@
 #include "answer-private.h"
 
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "strict.h"
@@ -74,6 +75,27 @@ static int keep_bound(const struct answerer *answerer, int fd, const struct sock
         return r == -EINVAL ? 0 : r;
 }
 
+/* Another thread that holds the socket's lock can make the second look a slow one, and we must not be ended
+ * before it. */
+static void end_slow_later(int how) {
+        sigset_t signals;
+
+        (void) sigemptyset(&signals);
+        (void) sigaddset(&signals, END_SLOW_SIGNAL);
+        (void) sigprocmask(how, &signals, NULL);
+}
+
+static int listen_and_look(struct answerer *answerer, const struct target *target, int fd, int backlog) {
+        struct address address;
+
+        if (listen(fd, backlog) < 0)
+                return -errno;
+        if (has_given_address(answerer, fd, &address))
+                return 0;
+        stop_listening(target, fd);
+        return -EACCES;
+}
+
 /* A connected socket that has a given address by that could be disconnected, and so unbound, before listen()
  * binds it to a port of the kernel's choice. One that is bound and not connected stays bound
  * (SOCK_BINDPORT_LOCK); should that ever not be so, the second look tells. */
@@ -89,12 +111,10 @@ static int listen_on_ip(struct answerer *answerer, const struct target *target, 
         r = keep_bound(answerer, fd, info, &address);
         if (r < 0)
                 return r;
-        if (listen(fd, backlog) < 0)
-                return -errno;
-        if (has_given_address(answerer, fd, &address))
-                return 0;
-        stop_listening(target, fd);
-        return -EACCES;
+        end_slow_later(SIG_BLOCK);
+        r = listen_and_look(answerer, target, fd, backlog);
+        end_slow_later(SIG_UNBLOCK);
+        return r;
 }
 
 static void log_listen(const struct target *target, const struct socket_info *info, int fd, int error) {

@@ -261,6 +261,21 @@ def test_target_with_a_thousand_groups_has_its_rights_all_the_same(runner, tmp_p
     assert process.stdout.splitlines() == ["privileged port", "path"]
 
 
+@pytest.mark.parametrize("groups,expected", [("--clear-groups", "PermissionError"), ("--groups=0,100999", "bound")])
+def test_root_without_capabilities_has_no_groups_but_its_own(runner, tmp_path, groups, expected):
+    (tmp_path / "run").mkdir()
+    harness.os.chown(tmp_path / "run", 65534, 100999)
+    (tmp_path / "run").chmod(0o770)
+    process = runner.run(["setpriv", "--groups=0,100999", "--", harness.FORCE_BIND, "-m", "*=allow", "--",
+                          "setpriv", groups, "--bounding-set=-all", "--inh-caps=-all", "--", *python(f"""
+        import socket
+        try: socket.socket(socket.AF_UNIX).bind({str(tmp_path / "run" / "s")!r}); print("bound")
+        except OSError as e: print(type(e).__name__)
+    """)])
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.split() == [expected]
+
+
 def test_unprivileged_force_bind_cannot_give_a_privileged_port(runner):
     assert bound(runner, ["-m", ":8080=:80"], "127.0.0.1", 8080, user=65534) == "EACCES"
 
