@@ -12,15 +12,27 @@
 
 /* listen() on a socket that listens already changes its backlog and nothing else: leave it if it would
  * shrink. */
-static int listen_without_shrinking(int fd, const struct socket_kind *kind, int backlog) {
+static bool would_shrink(const struct passed_socket *passed, int backlog) {
         int current;
 
-        if (socket_is_listening(fd)) {
-                current = socket_backlog(fd, kind);
-                if (current < 0 || (unsigned) backlog <= (unsigned) current)
-                        return 0;
-        }
-        return listen(fd, backlog) < 0 ? -errno : 0;
+        if (!socket_is_listening(passed->fd))
+                return false;
+        current = socket_backlog(passed->fd, &passed->kind);
+        return current < 0 || (unsigned) backlog <= (unsigned) current;
+}
+
+/* One on a port that the kernel chose can be disconnected, and lose it. */
+static int listen_on_passed(struct answerer *answerer, const struct target *target,
+                            const struct passed_socket *passed, int backlog) {
+        struct socket_info info;
+        int r;
+
+        if (would_shrink(passed, backlog))
+                return 0;
+        if (!is_strict(answerer) || !address_is_ip(&passed->address))
+                return listen(passed->fd, backlog) < 0 ? -errno : 0;
+        r = socket_info_read(passed->fd, &info);
+        return r < 0 ? r : strict_listen(answerer, target, passed->fd, &info, backlog);
 }
 
 static void wait_until_listening(int fd) {
@@ -62,7 +74,7 @@ void answer_listen(struct answerer *answerer, const struct target *target, const
                 passed = absent;
 
         if (passed)
-                r = listen_without_shrinking(passed->fd, &passed->kind, call->number);
+                r = listen_on_passed(answerer, target, passed, call->number);
         else if (is_strict(answerer))
                 r = strict_listen(answerer, target, fd, &info, call->number);
         else if (is_awaited(answerer, &info)) {

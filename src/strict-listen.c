@@ -18,6 +18,7 @@ static bool is_connected(int fd, const struct socket_kind *kind) {
 /* A socket that was bound to port 0, or not at all, has a port that the kernel chooses in listen(). */
 static bool has_given_address(struct answerer *answerer, int fd, struct address *ret) {
         struct bind_request socket = {};
+        const struct passed_socket *passed;
         struct decision decision;
         struct socket_info info;
 
@@ -27,6 +28,10 @@ static bool has_given_address(struct answerer *answerer, int fd, struct address 
         socket.kind = info.kind;
         socket.v6only = info.v6only;
         *ret = socket.address;
+        passed = find_passed(answerer, info.cookie);
+        if (passed)
+                return address_equal(&socket.address, &passed->address) &&
+                       (socket.v6only || !passed->v6only);
         /* Until then IPV6_V6ONLY can change. */
         if (socket.address.port == 0)
                 socket.v6only = false;

@@ -128,6 +128,24 @@ for _ in range(2):
     assert harness.listening_inodes() == {inode_of(passed)}
 
 
+@pytest.mark.parametrize("v6only", [None, True])
+def test_a_passed_socket_that_lost_its_port_listens_nowhere_else(runner, v6only):
+    """The kernel chose it, and takes it back at disconnection."""
+    passed = socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=False) if v6only else \
+        socket.create_server(("127.0.0.1", 0))
+    process = strict(runner, [":8080=sd=0"], python(f"""
+import ctypes, errno, socket
+s = socket.socket({"socket.AF_INET6" if v6only else ""}); s.bind(({"'::'" if v6only else "'127.0.0.1'"}, 8080))
+port = s.getsockname()[1]
+assert ctypes.CDLL(None).connect(s.fileno(), bytes(16), 16) == 0
+if {bool(v6only)}: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+try: s.listen()
+except OSError as e: print(errno.errorcode[e.errno])
+print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN), s.getsockname()[1] == port)"""), [passed])
+    assert process.wait() == 0, process.stderr
+    assert process.stdout.split() == (["EACCES", "0", "True"] if v6only else ["1", "True"])
+
+
 def test_a_dual_stack_socket_serves_separate_binds(runner):
     passed = tcp6_socket()
     assert result(runner, [":8080=sd=0"], """
