@@ -74,7 +74,7 @@ static int keep_bound(const struct answerer *answerer, int fd, const struct sock
                 return 0;
         if (v6only_matters(answerer, info, address))
                 return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) < 0 ? 0 : -EACCES;
-        if (!strict_gives(answerer->policy, &socket, false))
+        if (!find_passed(answerer, info->cookie) && !strict_gives(answerer->policy, &socket, false))
                 socket.address.port = 0;
         r = bind_as_supervisor(fd, &socket.address);
         return r == -EINVAL ? 0 : r;
