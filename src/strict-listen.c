@@ -61,13 +61,15 @@ static bool v6only_matters(const struct answerer *answerer, const struct socket_
 
 /* An accepted connection that was disconnected still shows the address of its listening socket, but has lost
  * the port (inet_put_port()), and listen() would bind it to another. So it is bound to what it shows; or, if
- * only a port of the kernel's choice is given, to such a one. One that is bound already says EINVAL. Not
- * where IPV6_V6ONLY matters: until then another thread may change it, which fails as well if the socket is
- * bound. */
-static int keep_bound(const struct answerer *answerer, int fd, const struct socket_info *info,
-                      const struct address *address) {
+ * only a port of the kernel's choice is given, to such a one. One that is bound already says EINVAL, or
+ * EACCES if the target might not bind it any more. Not where IPV6_V6ONLY matters: until then another thread
+ * may change it, which fails as well if the socket is bound. */
+static int keep_bound(const struct answerer *answerer, const struct target *target, int fd,
+                      const struct socket_info *info, const struct address *address) {
         struct bind_request socket = {.kind = info->kind, .address = *address};
+        struct sockaddr_storage sockaddr;
         const int v6only = 1;
+        socklen_t length;
         int r;
 
         if (info->kind.domain == AF_VSOCK)
@@ -76,8 +78,9 @@ static int keep_bound(const struct answerer *answerer, int fd, const struct sock
                 return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) < 0 ? 0 : -EACCES;
         if (!find_passed(answerer, info->cookie) && !strict_gives(answerer->policy, &socket, false))
                 socket.address.port = 0;
-        r = bind_as_supervisor(fd, &socket.address);
-        return r == -EINVAL ? 0 : r;
+        length = address_to_sockaddr(&socket.address, &sockaddr);
+        r = bind_as_target(target, fd, info->kind.domain, &sockaddr, length);
+        return r == -EINVAL || r == -EACCES ? 0 : r;
 }
 
 /* Another thread that holds the socket's lock can make the second look a slow one, and we must not be ended
@@ -113,7 +116,7 @@ static int listen_on_ip(struct answerer *answerer, const struct target *target, 
                 return -EINVAL;
         if (!has_given_address(answerer, fd, &address))
                 return -EACCES;
-        r = keep_bound(answerer, fd, info, &address);
+        r = keep_bound(answerer, target, fd, info, &address);
         if (r < 0)
                 return r;
         end_slow_later(SIG_BLOCK);

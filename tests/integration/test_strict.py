@@ -114,6 +114,22 @@ def test_privileged_ports_still_need_the_capability(runner):
     assert bound(runner, [":8080=allow"], "127.0.0.1", 8080, user=65534) == "127.0.0.1 8080"
 
 
+def test_listen_gives_no_privileged_port_back_that_was_lost(runner):
+    """An accepted connection that is disconnected has the address of its listening socket, but not the port."""
+    lines = result(runner, ["127.0.0.1:80=allow"], """
+a, b = (socket.socket() for _ in range(2))
+for s in (a, b): s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+a.bind(("127.0.0.1", 80)); a.listen()
+client = socket.create_connection(("127.0.0.1", 80)); client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+accepted = a.accept()[0]; a.close()
+b.bind(("127.0.0.1", 80))
+os.setresuid(65534, 65534, 65534)
+b.listen(); print("bound before"); b.close()
+assert ctypes.CDLL(None).connect(accepted.fileno(), bytes(16), 16) == 0
+accepted.listen(); print("listens", *accepted.getsockname())""")
+    assert lines.splitlines() == ["bound before", "EACCES"]
+
+
 def test_passed_sockets_are_adopted(runner):
     passed = tcp_socket()
     process = strict(runner, [":8080=sd=0"], python("""
