@@ -39,6 +39,11 @@ static bool is_dual_stack(const struct observed_socket *socket) {
                IN6_IS_ADDR_UNSPECIFIED(&socket->asked.ipv6);
 }
 
+static bool is_ipv6_only_wildcard(const struct observed_socket *socket) {
+        return socket->asked.family == AF_INET6 && socket->v6only &&
+               IN6_IS_ADDR_UNSPECIFIED(&socket->asked.ipv6);
+}
+
 static bool is_multicast(const struct address *address) {
         return address->family == AF_INET
                        ? IN_MULTICAST(ntohl(address->ipv4.s_addr))
@@ -305,7 +310,7 @@ static void write_head(FILE *out, const struct learned *learned) {
 size_t learn_write(FILE *out, const struct learned *learned) {
         const struct observed_socket *end = learned->sockets + learned->n_sockets, *owner = NULL;
         const struct observed_socket *covering;
-        bool has_rule = false, vanishes = false, first = true;
+        bool has_rule = false, vanishes = false, first = true, separate = false, dual_stack = false;
         const char *reason;
         size_t n = 0;
 
@@ -318,7 +323,14 @@ size_t learn_write(FILE *out, const struct learned *learned) {
                 if (!owner && address_is_unix_path(&socket->asked))
                         owner = socket;
                 vanishes = vanishes || lies_in_runtime_directory(learned, socket);
+                separate = separate || is_ipv6_only_wildcard(socket);
+                dual_stack = dual_stack || is_dual_stack(socket);
         }
+        if (learned->existing_socket && separate)
+                fputs(dual_stack ? "# with BindIPv6Only=ipv6-only for [::], in another .socket unit than "
+                                   "those of both families\n"
+                                 : "#   BindIPv6Only=ipv6-only\n",
+                      out);
         write_owner(out, learned->existing_socket ? "#   " : "", owner);
         for (const struct observed_socket *socket = learned->sockets; socket < end; socket++)
                 if (find_fate(learned, socket, owner, &reason, &covering) == FATE_RULE) {

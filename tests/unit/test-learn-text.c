@@ -222,20 +222,21 @@ static void a_socket_unit_that_exists_is_not_listened_for(void **state) {
 }
 
 static void a_socket_unit_with_accept_needs_another(void **state) {
-        static const struct row rows[] = {{"0.0.0.0", 113, "l"}};
+        static const struct row rows[] = {{"0.0.0.0", 113, "l"}, {"::", 113, "l6"}};
         struct learned learned = {.unit = "ident.service",
                                   .existing_socket = "/lib/systemd/system/ident.socket",
                                   .existing_accepts = true,
                                   .running = true};
         size_t n;
-        char *text = write_text(rows, 1, learned, &n);
+        char *text = write_text(rows, 2, learned, &n);
 
         (void) state;
         assert_string_equal(text, "# /etc/systemd/system/ident.service.d/socket.conf\n[X-ForceBind]\n"
                                   "Auto=yes\n#\n# ident.socket exists already "
                                   "(/lib/systemd/system/ident.socket), and is for connections that systemd "
                                   "accepts itself (Accept=yes). Another .socket unit has to say:\n"
-                                  "#   Service=ident.service\n#   ListenStream=0.0.0.0:113\n");
+                                  "#   Service=ident.service\n#   ListenStream=0.0.0.0:113\n"
+                                  "#   ListenStream=[::]:113\n#   BindIPv6Only=ipv6-only\n");
         free(text);
 }
 
