@@ -14,15 +14,6 @@ static struct bind_request request_of(const struct bind_call *bind_call, const s
         return (struct bind_request){.kind = bind_call->info.kind, .v6only = v6only, .address = *address};
 }
 
-/* Until the socket is bound, another thread may change IPV6_V6ONLY. That matters only where IPv6 is given
- * and IPv4 is not. */
-static bool v6only_matters(const struct bind_call *bind_call, const struct address *address) {
-        struct bind_request dual_stack = request_of(bind_call, address, false);
-
-        return address->family == AF_INET6 && address_is_wildcard(address) &&
-               !strict_gives(bind_call->answerer->policy, &dual_stack, false);
-}
-
 /* See answer-socket.c. */
 static bool is_unreachable(const struct bind_call *bind_call) {
         return bind_call->answerer->policy->strict == STRICT_DATAGRAM &&
@@ -114,7 +105,8 @@ int strict_bind(struct bind_call *bind_call, const struct address *address, bool
                                       &bind_call->sockaddr, bind_call->call->length);
         if (!strict_gives(bind_call->answerer->policy, &wanted, false))
                 return -EACCES;
-        if (v6only_matters(bind_call, address) || is_unreachable(bind_call)) {
+        if (strict_needs_v6only(bind_call->answerer->policy, &bind_call->info.kind, address, false) ||
+            is_unreachable(bind_call)) {
                 twin = make_twin(bind_call);
                 if (twin < 0)
                         return twin;

@@ -50,15 +50,6 @@ static void stop_listening(const struct target *target, int fd) {
                 (void) target_kill(target);
 }
 
-/* Whether this address is given to an IPv6 socket only if it takes no IPv4 */
-static bool v6only_matters(const struct answerer *answerer, const struct socket_info *info,
-                           const struct address *address) {
-        struct bind_request dual_stack = {.kind = info->kind, .address = *address};
-
-        return address->family == AF_INET6 && address_is_wildcard(address) &&
-               !strict_gives(answerer->policy, &dual_stack, true);
-}
-
 /* An accepted connection that was disconnected still shows the address of its listening socket, but has lost
  * the port (inet_put_port()), and listen() would bind it to another. So it is bound to what it shows; or, if
  * only a port of the kernel's choice is given, to such a one. One that is bound already says EINVAL, or
@@ -74,7 +65,7 @@ static int keep_bound(const struct answerer *answerer, const struct target *targ
 
         if (info->kind.domain == AF_VSOCK)
                 return 0;
-        if (v6only_matters(answerer, info, address))
+        if (strict_needs_v6only(answerer->policy, &info->kind, address, true))
                 return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) < 0 ? 0 : -EACCES;
         if (!find_passed(answerer, info->cookie) && !strict_gives(answerer->policy, &socket, false))
                 socket.address.port = 0;

@@ -112,6 +112,14 @@ bool strict_gives(const struct policy *policy, const struct bind_request *socket
         return true;
 }
 
+bool strict_needs_v6only(const struct policy *policy, const struct socket_kind *kind,
+                         const struct address *address, bool chosen) {
+        struct bind_request dual_stack = {.kind = *kind, .address = *address};
+
+        return address->family == AF_INET6 && address_is_wildcard(address) &&
+               !strict_gives(policy, &dual_stack, chosen);
+}
+
 static void refuse(struct decision *decision, const struct rule *rule) {
         *decision = (struct decision){
                 .verdict = VERDICT_FAIL, .rule = rule, .step = decision->step, .error = EACCES};

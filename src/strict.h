@@ -25,6 +25,11 @@ void strict_confine(const struct policy *policy, const struct bind_request *requ
  * port that the kernel chooses (chosen), and we cannot tell which it chose. */
 bool strict_gives(const struct policy *policy, const struct bind_request *socket, bool chosen);
 
+/* Whether a socket of this kind may have this address only as long as it takes no IPv4. Until it is bound,
+ * another thread may change IPV6_V6ONLY. Chosen as above. */
+bool strict_needs_v6only(const struct policy *policy, const struct socket_kind *kind,
+                         const struct address *address, bool chosen);
+
 /* Whether a rule, or --auto, gives this passed socket to the target. */
 bool strict_gives_passed(const struct policy *policy, const struct passed_socket *passed);
 
